@@ -1,0 +1,188 @@
+"""Pictures in and out: the one place where Pillow images and picture tensors meet."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageCms, ImageDraw, ImageFont, ImageOps
+from torch import Tensor
+
+from visard.errors import InputError, VisardError
+from visard.storage import atomic_write
+
+MAX_PIXELS = 40_000_000
+MIN_SIDE = 32
+FORMATS = ("JPEG", "PNG", "WEBP")
+SUFFIXES = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
+# Pictures a person would expect to be used: named as unreadable, never passed over in silence.
+OTHER_PICTURES = {".heic", ".heif", ".avif", ".tif", ".tiff", ".bmp", ".gif", ".jxl", ".raw", ".dng", ".cr2", ".nef"}
+CONVERT = "Save it as JPEG, PNG or WebP."
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One picture of a folder: RGB `image`, its place in the sorted folder, and the text of a `.txt` of the same name."""
+
+    index: int
+    image: Image.Image
+    caption: str | None
+    file: Path
+
+
+def read_image(path: str | Path) -> Image.Image:
+    """Read a picture as upright 8-bit sRGB without metadata; InputError when it is no usable JPEG, PNG or WebP."""
+    path = Path(path)
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns about damaged metadata, which is dropped here, and about sizes, which are checked here.
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=FORMATS) as image:
+                _check_size(path, image.size)
+                return _plain(ImageOps.exif_transpose(image))
+    except VisardError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"There is no picture {path}.", "Check the path.") from error
+    except Image.DecompressionBombError as error:
+        raise _too_large(path) from error
+    except Image.UnidentifiedImageError as error:
+        raise InputError(f"{path} is not a JPEG, PNG or WebP picture.", CONVERT) from error
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:  # what damaged files raise in Pillow
+        raise InputError(f"{path} cannot be read: {error}.", "It may be damaged or cut short; copy it again.") from error
+
+
+def read_folder(folder: str | Path, minimum: int = 1) -> list[Photo]:
+    """Read every picture of `folder`, sorted by name; one InputError names all that cannot be read, or too few."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}.", "Give a folder that holds the photos.")
+    files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+    photos: list[Photo] = []
+    problems: list[str] = []
+    for file in files:
+        suffix = file.suffix.lower()
+        if suffix in SUFFIXES:
+            try:
+                photos.append(Photo(len(photos), read_image(file), _caption(file), file))
+            except InputError as error:
+                problems.append(error.message)
+        elif suffix in OTHER_PICTURES:
+            problems.append(f"{file} is a {suffix[1:].upper()} file.")
+    if problems:
+        listing = "\n".join(f"  {problem}" for problem in problems)
+        raise InputError(
+            f"{len(problems)} of the pictures in {folder} cannot be used:\n{listing}",
+            "Remove them from the folder, or save them again as JPEG, PNG or WebP.",
+        )
+    if len(photos) < minimum:
+        count = len(photos) or "no"
+        raise InputError(
+            f"{folder} holds {count} picture{'s' * (count != 1)}; at least {minimum} needed.",
+            "Add photos (JPEG, PNG or WebP).",
+        )
+    return photos
+
+
+def center_crop(image: Image.Image, size: int) -> Image.Image:
+    """The largest centred square of `image`, resized to `size` x `size`."""
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    box = (left, top, left + side, top + side)
+    return image.resize((size, size), Image.Resampling.LANCZOS, box=box)
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """Picture to float32 (3, H, W) in [-1, 1]."""
+    pixels = np.array(image.convert("RGB"), dtype=np.float32)
+    return torch.from_numpy(pixels / 127.5 - 1).permute(2, 0, 1).contiguous()
+
+
+def to_image(tensor: Tensor) -> Image.Image:
+    """(3, H, W) in [-1, 1], clamped, to an 8-bit picture; `to_image(to_tensor(x))` is x to the last bit."""
+    levels = (tensor.detach().float().cpu().clamp(-1, 1) + 1) * 127.5
+    return Image.fromarray(levels.round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy())
+
+
+def save_image(image: Image.Image | Tensor, path: str | Path, quality: int = 95) -> None:
+    """Write a picture as its suffix says, from pixels alone so that no metadata survives. Raises StorageError."""
+    path = Path(path)
+    kind = SUFFIXES.get(path.suffix.lower())
+    if kind is None:
+        raise InputError(f"{path} has no picture suffix.", f"End the name in one of {', '.join(SUFFIXES)}.")
+    picture = to_image(image) if isinstance(image, Tensor) else image
+    clean = Image.fromarray(np.array(picture.convert("RGB")))
+    buffer = io.BytesIO()
+    clean.save(buffer, kind, **({} if kind == "PNG" else {"quality": quality}))
+    atomic_write(path, buffer.getvalue())
+
+
+def grid(
+    images: Sequence[Image.Image | Tensor], columns: int, labels: Sequence[str] | None = None, padding: int = 2
+) -> Image.Image:
+    """Pictures of one size in rows of `columns`, on white, each above its label when labels are given."""
+    pictures = [to_image(image) if isinstance(image, Tensor) else image for image in images]
+    if not pictures:
+        raise ValueError("a grid needs at least one picture")
+    width, height = pictures[0].size
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    text = max(10, height // 12) if labels else 0
+    cell = (width + padding, height + padding + (text * 4 // 3))
+    sheet = Image.new("RGB", (columns * cell[0] + padding, rows * cell[1] + padding), "white")
+    draw = ImageDraw.Draw(sheet)
+    for index, picture in enumerate(pictures):
+        x, y = padding + index % columns * cell[0], padding + index // columns * cell[1]
+        sheet.paste(picture, (x, y))
+        if labels:
+            draw.text((x + 2, y + height), labels[index], fill="black", font=ImageFont.load_default(text))
+    return sheet
+
+
+def _check_size(path: Path, size: tuple[int, int]) -> None:
+    if size[0] * size[1] > MAX_PIXELS:
+        raise _too_large(path)
+    if min(size) < MIN_SIDE:
+        raise InputError(
+            f"{path} is only {size[0]} x {size[1]} pixels.", f"Use pictures of at least {MIN_SIDE} pixels a side."
+        )
+
+
+def _too_large(path: Path) -> InputError:
+    return InputError(f"{path} has more than {MAX_PIXELS // 10**6} million pixels.", "Make it smaller first.")
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """Any Pillow mode to RGB: 16-bit scaled down, colour profiles applied, transparency laid on white, info dropped."""
+    if image.mode.startswith("I"):  # Pillow would clip 16-bit greys instead of scaling them
+        image = Image.fromarray((np.asarray(image).astype(np.float64) / 257).round().clip(0, 255).astype(np.uint8))
+    if image.mode in ("RGB", "CMYK") and "icc_profile" in image.info:
+        image = _to_srgb(image)
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    return Image.fromarray(np.array(image.convert("RGB")))
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
+        converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError):  # a damaged profile: the plain numbers are the best guess
+        return image
+    return image if converted is None else converted
+
+
+def _caption(file: Path) -> str | None:
+    try:
+        text = file.with_suffix(".txt").read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file.with_suffix('.txt')} is not UTF-8 text.") from error
+    return text or None

@@ -1,0 +1,127 @@
+"""Settings are dataclasses, a file of settings is TOML: one function there and one back."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union
+
+import tomli_w
+
+from visard.errors import InputError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+T = TypeVar("T")
+
+
+def to_toml(settings: Any) -> str:
+    """A dataclass as TOML text; fields that are None are left out, which is how TOML says none."""
+    return tomli_w.dumps(_plain(asdict(settings)))
+
+
+def from_toml(cls: type[T], text_or_path: str | Path) -> T:
+    """A dataclass from TOML text (str) or a TOML file (Path); InputError names the key that is wrong."""
+    return from_table(cls, read_toml(text_or_path))
+
+
+def read_toml(text_or_path: str | Path) -> dict[str, Any]:
+    """TOML text (str) or a TOML file (Path) as a dictionary. Raises InputError."""
+    if isinstance(text_or_path, str):
+        text, source = text_or_path, "The settings"
+    else:
+        source = str(text_or_path)
+        try:
+            text = text_or_path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{source} cannot be read: {error}.", "Give a TOML file.") from error
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{source} is not TOML: {error}.", "Correct that line.") from error
+
+
+def from_table(cls: type[T], table: Mapping[str, Any], where: str = "") -> T:
+    """A dataclass from a dictionary: nested, type-checked, unknown and missing keys refused. Raises InputError."""
+    hints = typing.get_type_hints(cls)
+    known = {field.name: field for field in fields(cls) if field.init}  # type: ignore[arg-type]
+    for key in table:
+        if key not in known:
+            nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+            advice = f"Did you mean {where}{nearest[0]}?" if nearest else f"Known here: {', '.join(known)}."
+            raise InputError(f"There is no setting {where}{key}.", advice)
+    missing = [
+        name
+        for name, field in known.items()
+        if name not in table and field.default is MISSING and field.default_factory is MISSING
+    ]
+    if missing:
+        raise InputError(f"The setting {where}{missing[0]} is missing.", "Add it to the file.")
+    values = {key: _convert(hints[key], value, f"{where}{key}") for key, value in table.items()}
+    try:
+        return cls(**values)
+    except ValueError as error:
+        section = f" [{where.rstrip('.')}]" if where else ""
+        raise InputError(f"The settings{section} cannot be used: {error}.", "Change that value.") from error
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    """`value` as TOML gives it, checked against the type `hint` and turned into it."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
+    if is_dataclass(hint) and isinstance(value, Mapping):
+        return from_table(typing.cast("type[Any]", hint), value, f"{where}.")
+    if origin in (Union, types.UnionType):
+        return _convert_union([option for option in arguments if option is not type(None)], value, where)
+    if origin is Literal and value in arguments:
+        return value
+    if origin in (list, tuple) and isinstance(value, list):
+        inner = [arguments[0]] * len(value) if origin is list or arguments[-1] is Ellipsis else list(arguments)
+        if len(inner) == len(value):
+            return origin(_convert(each, item, f"{where}[{i}]") for i, (each, item) in enumerate(zip(inner, value)))
+    if origin is dict and isinstance(value, dict):
+        return {key: _convert(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+    if hint is Path and isinstance(value, str):
+        return Path(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and isinstance(value, hint) and (hint is bool) == isinstance(value, bool):
+        return value
+    raise InputError(f"The setting {where} cannot be {value!r}.", f"It must be {_words(hint)}.")
+
+
+def _convert_union(options: list[Any], value: Any, where: str) -> Any:
+    for option in options[:-1]:
+        try:
+            return _convert(option, value, where)
+        except InputError:
+            continue
+    return _convert(options[-1], value, where)
+
+
+def _words(hint: Any) -> str:
+    """A type as a person would say it."""
+    if typing.get_origin(hint) is Literal:
+        return "one of " + ", ".join(str(option) for option in typing.get_args(hint))
+    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path"}
+    if hint in names:
+        return names[hint]
+    return "a table" if is_dataclass(hint) else str(hint).replace("typing.", "")
+
+
+def _plain(value: Any) -> Any:
+    """Only what TOML knows: no None, no Path, no tuple."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,166 @@
+"""Files that are whole or not there at all: atomic writes, atomic folders, tensors with a JSON header."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from visard.errors import ModelError, StorageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+HEADER_KEY = "visard"
+FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextmanager
+def storage_errors(path: str | Path) -> Iterator[None]:
+    """Turn the operating system's refusal to write `path` into a StorageError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
+def storage_error(error: OSError, path: str | Path) -> StorageError:
+    """The StorageError that tells what `error` means for `path`."""
+    if error.errno in FULL:
+        return StorageError(
+            f"The disk is full: {path} could not be written.",
+            "Free some space or choose another folder, then start the same command again; nothing finished is lost.",
+        )
+    return StorageError(
+        f"{path} could not be written: {error.strerror or error}.",
+        "Check that the folder exists, that it may be written, and that its disk is connected.",
+    )
+
+
+def atomic_write(path: str | Path, data: bytes) -> None:
+    """Write `data` to `path` so that a reader, or a crash, sees the old file or the new one. Raises StorageError."""
+    with _replacing(Path(path)) as temporary, open(temporary, "xb") as file:
+        file.write(data)
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Yield an empty folder to fill; it becomes `path` on success and vanishes on failure. Raises StorageError."""
+    path = Path(path)
+    temporary = _neighbour(path)
+    with storage_errors(path):
+        temporary.mkdir(parents=True)
+    try:
+        with storage_errors(path):
+            yield temporary
+            for file in sorted(temporary.rglob("*")):
+                _sync(file)
+            _swap(temporary, path)
+            _sync(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def require_space(path: str | Path, bytes_needed: int) -> None:
+    """Raise StorageError before anything is lost when the disk under `path` has fewer than `bytes_needed` free."""
+    folder = Path(path).absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < bytes_needed:
+        raise StorageError(
+            f"{path} needs {_size(bytes_needed)} and its disk has {_size(free)} left.",
+            "Free some space or choose a folder on another disk.",
+        )
+
+
+def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+    """Write `tensors` as safetensors with `meta` as JSON in the header, atomically. Raises StorageError."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with _replacing(Path(path)) as temporary:
+        try:
+            save_file(whole, temporary, {HEADER_KEY: json.dumps(dict(meta), sort_keys=True)})
+        except SafetensorError as error:  # safetensors hides the errno of its own writes in its message
+            number = errno.ENOSPC if f"os error {errno.ENOSPC}" in str(error) else errno.EIO
+            raise OSError(number, str(error)) from error
+
+
+def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_tensors` wrote; a foreign file's plain header is returned as it is. Raises ModelError."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        meta = json.loads(header[HEADER_KEY]) if HEADER_KEY in header else dict(header)
+    except FileNotFoundError as error:
+        raise ModelError(f"There is no file {path}.", "Check the path.") from error
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ModelError(
+            f"{path} is not a whole safetensors file: {error}.", "It may be cut short; copy or download it again."
+        ) from error
+    return tensors, meta
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; what was written there replaces `path` once it is safely on the disk."""
+    temporary = _neighbour(path)
+    try:
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            _sync(temporary)
+            os.replace(temporary, path)
+            _sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _swap(new: Path, path: Path) -> None:
+    """Put the folder `new` where `path` is; the folder that was there is removed last."""
+    if not path.exists():
+        os.replace(new, path)
+        return
+    old = _neighbour(path)
+    os.replace(path, old)
+    try:
+        os.replace(new, path)
+    except OSError:
+        os.replace(old, path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _neighbour(path: Path) -> Path:
+    """A hidden unused name in the same folder, hence on the same disk, so that the final rename is atomic."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+
+
+def _sync(path: Path) -> None:
+    """Have the disk hold what was written to `path`; Windows cannot open folders, and needs no such step for them."""
+    if os.name == "nt" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
