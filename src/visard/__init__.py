@@ -1,3 +1,3 @@
-"""Personalised text-to-image models that look like the person to people, and like nobody to face recognition."""
+"""Personalised text-to-image models that people recognise and face recognition does not."""
 
 __version__ = "0.1.0"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageCms, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from visard.errors import InputError, VisardError
@@ -21,13 +21,15 @@ MIN_SIDE = 32
 FORMATS = ("JPEG", "PNG", "WEBP")
 SUFFIXES = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 # Pictures a person would expect to be used: named as unreadable, never passed over in silence.
-OTHER_PICTURES = {".heic", ".heif", ".avif", ".tif", ".tiff", ".bmp", ".gif", ".jxl", ".raw", ".dng", ".cr2", ".nef"}
+OTHER_PICTURES = {".heic", ".heif", ".avif", ".tif", ".tiff", ".bmp", ".gif", ".jxl", ".raw", ".dng"}
+# What Pillow raises for files that are cut short or corrupt, found by feeding it such files.
+DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError)
 CONVERT = "Save it as JPEG, PNG or WebP."
 
 
 @dataclass(frozen=True)
 class Photo:
-    """One picture of a folder: RGB `image`, its place in the sorted folder, and the text of a `.txt` of the same name."""
+    """One picture of a folder, its place in sorted order, and the text of the `.txt` of the same name."""
 
     index: int
     image: Image.Image
@@ -36,11 +38,11 @@ class Photo:
 
 
 def read_image(path: str | Path) -> Image.Image:
-    """Read a picture as upright 8-bit sRGB without metadata; InputError when it is no usable JPEG, PNG or WebP."""
+    """Read a JPEG, PNG or WebP as upright 8-bit sRGB without metadata; InputError when it cannot be."""
     path = Path(path)
     try:
         with warnings.catch_warnings():
-            # Pillow warns about damaged metadata, which is dropped here, and about sizes, which are checked here.
+            # Pillow warns about damaged metadata, which is dropped, and about sizes, which are checked below.
             warnings.simplefilter("ignore")
             with Image.open(path, formats=FORMATS) as image:
                 _check_size(path, image.size)
@@ -51,14 +53,15 @@ def read_image(path: str | Path) -> Image.Image:
         raise InputError(f"There is no picture {path}.", "Check the path.") from error
     except Image.DecompressionBombError as error:
         raise _too_large(path) from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise InputError(f"{path} is not a JPEG, PNG or WebP picture.", CONVERT) from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:  # what damaged files raise in Pillow
-        raise InputError(f"{path} cannot be read: {error}.", "It may be damaged or cut short; copy it again.") from error
+    except DAMAGED as error:
+        advice = "It may be damaged or cut short; copy it again."
+        raise InputError(f"{path} cannot be read: {error}.", advice) from error
 
 
 def read_folder(folder: str | Path, minimum: int = 1) -> list[Photo]:
-    """Read every picture of `folder`, sorted by name; one InputError names all that cannot be read, or too few."""
+    """Read every picture of `folder`, sorted by name; one InputError names all that cannot be read."""
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}.", "Give a folder that holds the photos.")
@@ -110,7 +113,7 @@ def to_image(tensor: Tensor) -> Image.Image:
 
 
 def save_image(image: Image.Image | Tensor, path: str | Path, quality: int = 95) -> None:
-    """Write a picture as its suffix says, from pixels alone so that no metadata survives. Raises StorageError."""
+    """Write a picture as its suffix says, from pixels alone: no metadata survives. Raises StorageError."""
     path = Path(path)
     kind = SUFFIXES.get(path.suffix.lower())
     if kind is None:
@@ -123,7 +126,10 @@ def save_image(image: Image.Image | Tensor, path: str | Path, quality: int = 95)
 
 
 def grid(
-    images: Sequence[Image.Image | Tensor], columns: int, labels: Sequence[str] | None = None, padding: int = 2
+    images: Sequence[Image.Image | Tensor],
+    columns: int,
+    labels: Sequence[str] | None = None,
+    padding: int = 2,
 ) -> Image.Image:
     """Pictures of one size in rows of `columns`, on white, each above its label when labels are given."""
     pictures = [to_image(image) if isinstance(image, Tensor) else image for image in images]
@@ -149,7 +155,8 @@ def _check_size(path: Path, size: tuple[int, int]) -> None:
         raise _too_large(path)
     if min(size) < MIN_SIDE:
         raise InputError(
-            f"{path} is only {size[0]} x {size[1]} pixels.", f"Use pictures of at least {MIN_SIDE} pixels a side."
+            f"{path} is only {size[0]} x {size[1]} pixels.",
+            f"Use pictures of at least {MIN_SIDE} pixels a side.",
         )
 
 
@@ -158,9 +165,10 @@ def _too_large(path: Path) -> InputError:
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """Any Pillow mode to RGB: 16-bit scaled down, colour profiles applied, transparency laid on white, info dropped."""
+    """Any Pillow mode to RGB: 16 bits scaled down, colour profile applied, transparency laid on white."""
     if image.mode.startswith("I"):  # Pillow would clip 16-bit greys instead of scaling them
-        image = Image.fromarray((np.asarray(image).astype(np.float64) / 257).round().clip(0, 255).astype(np.uint8))
+        greys = np.asarray(image).astype(np.float64) / 257
+        image = Image.fromarray(greys.round().clip(0, 255).astype(np.uint8))
     if image.mode in ("RGB", "CMYK") and "icc_profile" in image.info:
         image = _to_srgb(image)
     if image.has_transparency_data:
@@ -172,7 +180,8 @@ def _plain(image: Image.Image) -> Image.Image:
 def _to_srgb(image: Image.Image) -> Image.Image:
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
-        converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        srgb = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError):  # a damaged profile: the plain numbers are the best guess
         return image
     return image if converted is None else converted

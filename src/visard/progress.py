@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Called after every unit of work: `done` of `total` in `stage`, with figures worth showing (loss, similarity)."""
+    """Called after every unit of work: `done` of `total` in `stage`, with figures worth showing (a loss)."""
 
     def __call__(self, stage: str, done: int, total: int, **figures: float) -> None: ...
 

@@ -44,13 +44,14 @@ def read_toml(text_or_path: str | Path) -> dict[str, Any]:
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{source} cannot be read: {error}.", "Give a TOML file.") from error
     try:
-        return tomllib.loads(text)
+        table: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{source} is not TOML: {error}.", "Correct that line.") from error
+    return table
 
 
 def from_table(cls: type[T], table: Mapping[str, Any], where: str = "") -> T:
-    """A dataclass from a dictionary: nested, type-checked, unknown and missing keys refused. Raises InputError."""
+    """A dataclass from a dictionary: nested and type-checked; InputError names an unknown or missing key."""
     hints = typing.get_type_hints(cls)
     known = {field.name: field for field in fields(cls) if field.init}  # type: ignore[arg-type]
     for key in table:
@@ -85,9 +86,11 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin is Literal and value in arguments:
         return value
     if origin in (list, tuple) and isinstance(value, list):
-        inner = [arguments[0]] * len(value) if origin is list or arguments[-1] is Ellipsis else list(arguments)
-        if len(inner) == len(value):
-            return origin(_convert(each, item, f"{where}[{i}]") for i, (each, item) in enumerate(zip(inner, value)))
+        one_kind = origin is list or arguments[-1] is Ellipsis
+        kinds = [arguments[0]] * len(value) if one_kind else list(arguments)
+        if len(kinds) == len(value):
+            items = enumerate(zip(kinds, value, strict=True))
+            return origin(_convert(kind, item, f"{where}[{index}]") for index, (kind, item) in items)
     if origin is dict and isinstance(value, dict):
         return {key: _convert(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
     if hint is Path and isinstance(value, str):

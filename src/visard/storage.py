@@ -35,7 +35,7 @@ def storage_error(error: OSError, path: str | Path) -> StorageError:
     if error.errno in FULL:
         return StorageError(
             f"The disk is full: {path} could not be written.",
-            "Free some space or choose another folder, then start the same command again; nothing finished is lost.",
+            "Free some space and start the same command again; nothing that was finished is lost.",
         )
     return StorageError(
         f"{path} could not be written: {error.strerror or error}.",
@@ -44,14 +44,14 @@ def storage_error(error: OSError, path: str | Path) -> StorageError:
 
 
 def atomic_write(path: str | Path, data: bytes) -> None:
-    """Write `data` to `path` so that a reader, or a crash, sees the old file or the new one. Raises StorageError."""
-    with _replacing(Path(path)) as temporary, open(temporary, "xb") as file:
+    """Write `data` so that a reader, or a crash, sees the old file or the new one. Raises StorageError."""
+    with _replacing(Path(path)) as temporary, temporary.open("xb") as file:
         file.write(data)
 
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Yield an empty folder to fill; it becomes `path` on success and vanishes on failure. Raises StorageError."""
+    """Yield an empty folder to fill; it becomes `path` on success and vanishes on failure."""
     path = Path(path)
     temporary = _neighbour(path)
     with storage_errors(path):
@@ -68,7 +68,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
 
 def require_space(path: str | Path, bytes_needed: int) -> None:
-    """Raise StorageError before anything is lost when the disk under `path` has fewer than `bytes_needed` free."""
+    """Raise StorageError, before any work is lost, when the disk of `path` has less space than needed."""
     folder = Path(path).absolute()
     while not folder.exists():
         folder = folder.parent
@@ -95,33 +95,34 @@ def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], meta: Mapping[
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `save_tensors` wrote; a foreign file's plain header is returned as it is. Raises ModelError."""
+    """Read what `save_tensors` wrote; a foreign file's header is returned as it is. Raises ModelError."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         meta = json.loads(header[HEADER_KEY]) if HEADER_KEY in header else dict(header)
     except FileNotFoundError as error:
         raise ModelError(f"There is no file {path}.", "Check the path.") from error
     except (OSError, SafetensorError, ValueError) as error:
         raise ModelError(
-            f"{path} is not a whole safetensors file: {error}.", "It may be cut short; copy or download it again."
+            f"{path} is not a whole safetensors file: {error}.",
+            "It may be cut short; copy or download it again.",
         ) from error
     return tensors, meta
 
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; what was written there replaces `path` once it is safely on the disk."""
+    """Yield a temporary name beside `path`; what was written there replaces `path` once the disk has it."""
     temporary = _neighbour(path)
     try:
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
             _sync(temporary)
-            os.replace(temporary, path)
+            temporary.replace(path)
             _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
@@ -130,14 +131,14 @@ def _replacing(path: Path) -> Iterator[Path]:
 def _swap(new: Path, path: Path) -> None:
     """Put the folder `new` where `path` is; the folder that was there is removed last."""
     if not path.exists():
-        os.replace(new, path)
+        new.replace(path)
         return
     old = _neighbour(path)
-    os.replace(path, old)
+    path.replace(old)
     try:
-        os.replace(new, path)
+        new.replace(path)
     except OSError:
-        os.replace(old, path)
+        old.replace(path)
         raise
     shutil.rmtree(old, ignore_errors=True)
 
@@ -148,7 +149,7 @@ def _neighbour(path: Path) -> Path:
 
 
 def _sync(path: Path) -> None:
-    """Have the disk hold what was written to `path`; Windows cannot open folders, and needs no such step for them."""
+    """Have the disk hold what was written to `path` (Windows cannot open folders and does not need it)."""
     if os.name == "nt" and path.is_dir():
         return
     descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
