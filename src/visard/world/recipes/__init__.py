@@ -1,0 +1,60 @@
+"""Recipes that rebuild every model of the embedded world from a seed: a file a kind, a row a model."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from visard.errors import InputError
+from visard.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a recipe is asked for: rendered splits in `data`, model and card into `out`, a budget, a seed.
+
+    `steps` instead of `minutes` makes the result independent of the machine's speed.
+    """
+
+    data: Path
+    out: Path
+    minutes: float | None = None
+    steps: int | None = None
+    seed: int = 0
+    device: str = "cpu"
+    progress: Progress = silent
+
+    @property
+    def state_folder(self) -> Path:
+        """Where unfinished trainings are kept between sittings."""
+        return self.out / "states"
+
+
+Recipe = Callable[[str, Job], dict[str, Any]]
+"""Trains the named model, writes its file and card, and returns the scores measured on that file."""
+
+RECIPES: dict[str, str] = {
+    "irse": "recognizers",
+    "ir": "recognizers",
+    "mobileface": "recognizers",
+    "facenet": "recognizers",
+    "arcface": "recognizers",
+    "adaface": "recognizers",
+    "magface": "recognizers",
+    "elasticface": "recognizers",
+    "detector": "detector",
+    "regressors": "regressors",
+    "matcher": "matcher",
+}
+"""Model name -> the module of this folder whose `build` makes it."""
+
+
+def build(name: str, job: Job) -> dict[str, Any]:
+    """Run the recipe for `name`. Raises InputError for a name no recipe knows."""
+    if name not in RECIPES:
+        raise InputError(f"There is no recipe for '{name}'.", f"Choose one of: {', '.join(RECIPES)}.")
+    module = importlib.import_module(f"{__name__}.{RECIPES[name]}")
+    return cast(Recipe, module.build)(name, job)
