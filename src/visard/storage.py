@@ -117,9 +117,10 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def _replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; what was written there replaces `path` once the disk has it."""
     temporary = _neighbour(path)
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with storage_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
             _sync(temporary)
             temporary.replace(path)

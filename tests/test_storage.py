@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from visard.errors import ModelError, StorageError
+from visard.storage import (
+    atomic_folder,
+    atomic_write,
+    load_tensors,
+    require_space,
+    save_tensors,
+    storage_errors,
+)
+
+
+def _full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_atomic_write_replaces_and_makes_folders(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "a.bin"
+    atomic_write(file, b"one")
+    atomic_write(file, b"two")
+    assert file.read_bytes() == b"two"
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.bin"
+    atomic_write(file, b"old")
+    monkeypatch.setattr(os, "fsync", _full)
+    with pytest.raises(StorageError, match="disk is full") as caught:
+        atomic_write(file, b"new")
+    assert caught.value.exit_code == 4
+    assert file.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_umask_of_the_user_holds(tmp_path: Path) -> None:
+    atomic_write(tmp_path / "a.bin", b"")
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "a.bin").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_an_unwritable_place_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="could not be written"):
+        atomic_write(tmp_path / "file" / "a.bin", b"")
+    with pytest.raises(StorageError), atomic_folder(tmp_path / "file" / "folder"):
+        pass
+
+
+def test_atomic_folder_appears_whole(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    with atomic_folder(target) as folder:
+        (folder / "part").mkdir()
+        (folder / "part" / "a").write_text("1")
+        assert not target.exists()
+    assert (target / "part" / "a").read_text() == "1"
+    with atomic_folder(target) as folder:
+        (folder / "b").write_text("2")
+    assert [file.name for file in target.iterdir()] == ["b"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), ValueError(), OSError(errno.ENOSPC, "full")])
+def test_atomic_folder_leaves_the_old_one_when_filling_fails(tmp_path: Path, failure: BaseException) -> None:
+    target = tmp_path / "model"
+    with atomic_folder(target) as folder:
+        (folder / "a").write_text("old")
+    expected = StorageError if isinstance(failure, OSError) else type(failure)
+    with pytest.raises(expected), atomic_folder(target) as folder:
+        (folder / "a").write_text("new")
+        raise failure
+    assert (target / "a").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_require_space(tmp_path: Path) -> None:
+    require_space(tmp_path / "not" / "yet" / "there", 1)
+    free = shutil.disk_usage(tmp_path).free
+    with pytest.raises(StorageError, match="left") as caught:
+        require_space(tmp_path, free * 2 + 10**12)
+    assert "GB" in caught.value.message
+
+
+def test_tensors_and_their_meta_survive(tmp_path: Path) -> None:
+    file = tmp_path / "a.safetensors"
+    tensors = {
+        "a": torch.randn(3, 4),
+        "turned": torch.randn(4, 5).T,
+        "half": torch.ones(2, dtype=torch.float16),
+    }
+    meta = {"round": 3, "rho": 0.1, "names": ["x", "y"], "none": None}
+    save_tensors(file, tensors, meta)
+    loaded, loaded_meta = load_tensors(file)
+    assert loaded_meta == meta
+    assert loaded.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert loaded[name].dtype == tensor.dtype
+        assert torch.equal(loaded[name], tensor)
+
+
+def test_a_full_disk_while_saving_tensors_keeps_the_old_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import safetensors.torch
+    from safetensors import SafetensorError
+
+    file = tmp_path / "a.safetensors"
+    save_tensors(file, {"a": torch.zeros(1)}, {})
+
+    def fail(*_: object, **__: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(safetensors.torch, "save_file", fail)
+    with pytest.raises(StorageError, match="disk is full"):
+        save_tensors(file, {"a": torch.ones(1)}, {})
+    assert load_tensors(file)[0]["a"].item() == 0
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_missing_and_damaged_tensor_files_are_model_errors(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no file"):
+        load_tensors(tmp_path / "nowhere.safetensors")
+    file = tmp_path / "a.safetensors"
+    save_tensors(file, {"a": torch.zeros(100)}, {"x": 1})
+    file.write_bytes(file.read_bytes()[:-50])
+    with pytest.raises(ModelError, match="not a whole safetensors file"):
+        load_tensors(file)
+    file.write_bytes(b"text")
+    with pytest.raises(ModelError):
+        load_tensors(file)
+
+
+def test_a_foreign_header_is_returned_as_it_is(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors", {"format": "pt"})
+    assert load_tensors(tmp_path / "a.safetensors")[1] == {"format": "pt"}
+
+
+def test_storage_errors_tell_a_full_disk_from_others(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="disk is full"), storage_errors(tmp_path):
+        _full()
+    with pytest.raises(StorageError, match="Permission denied"), storage_errors(tmp_path):
+        raise PermissionError(errno.EACCES, "Permission denied")
