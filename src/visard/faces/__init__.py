@@ -1,0 +1,1 @@
+"""Faces: alignment, detection, recognition, galleries, attributes."""

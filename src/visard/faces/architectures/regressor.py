@@ -1,0 +1,41 @@
+"""A small convolutional net with named linear heads, for attributes, pose, gaze and expression."""
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+
+class Regressor(nn.Module):
+    """(B, 3, S, S) -> {head: (B, outputs)}, raw: what a head's numbers mean is `visard.faces.regressor`'s business."""
+
+    def __init__(self, *, heads: Mapping[str, int], widths: Sequence[int], units: Sequence[int], dropout: float) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        inputs = 3
+        for width, count in zip(widths, units, strict=True):
+            for index in range(count):
+                layers += [
+                    nn.Conv2d(inputs, width, 3, 2 if index == 0 else 1, 1, bias=False),
+                    nn.BatchNorm2d(width),
+                    nn.ReLU(inplace=True),
+                ]
+                inputs = width
+        self.body = nn.Sequential(*layers)
+        self.pool = nn.AdaptiveAvgPool2d(2)  # 2 x 2 keeps left apart from right, which pose and gaze need
+        self.dropout = nn.Dropout(dropout)
+        self.heads = nn.ModuleDict({name: nn.Linear(4 * inputs, outputs) for name, outputs in heads.items()})
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        features = self.dropout(self.pool(self.body(x)).flatten(1))
+        return {name: head(features) for name, head in self.heads.items()}
+
+
+def build(
+    *,
+    heads: Mapping[str, int],
+    widths: Sequence[int] = (16, 32, 64, 128),
+    units: Sequence[int] = (1, 2, 2, 2),
+    dropout: float = 0.1,
+) -> Regressor:
+    """The embedded world's regressor; `heads` maps each head's name to its number of outputs."""
+    return Regressor(heads=heads, widths=widths, units=units, dropout=dropout)
