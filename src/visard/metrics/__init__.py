@@ -1,0 +1,49 @@
+"""Measures of linkability, resemblance and quality: one file a metric, one row a metric."""
+
+from visard.metrics.attributes import attribute_agreement
+from visard.metrics.brisque import brisque_features
+from visard.metrics.face_success import face_success
+from visard.metrics.frechet import fid, kid
+from visard.metrics.identification import tpir
+from visard.metrics.identity_similarity import identity_similarity
+from visard.metrics.linkability import d_sys
+from visard.metrics.metric import Metric
+from visard.metrics.naturalness import naturalness_distance
+from visard.metrics.retrieval import median_rank, rank_from_bottom, retrieval_rate
+from visard.metrics.subject_linkage import linked_at_least_once, worst_decile
+from visard.metrics.verification import auc, equal_error_rate, match_rate
+
+_INF = float("inf")
+
+METRICS: dict[str, Metric] = {
+    row.name: row
+    for row in (
+        Metric("fsr", "face success rate", "higher", 0, 1, "faces", "IDDM", face_success),
+        Metric(
+            "ism", "similarity to the person", "lower", -1, 1, "similarities", "IDDM", identity_similarity
+        ),
+        Metric("rank_k", "person in the first k", "lower", 0, 1, "ranks", "IDDM", retrieval_rate),
+        Metric("median_rank", "median rank", "higher", 1, _INF, "ranks", "IDDM", median_rank),
+        Metric(
+            "bottom_rank", "rank from below", "higher", 1, _INF, "similarities", "NIST FRTE", rank_from_bottom
+        ),
+        Metric("tpir", "named in a search", "lower", 0, 1, "similarities", "NIST FRTE", tpir),
+        Metric("tmr", "true match rate", "lower", 0, 1, "similarities", "ISO 19795-1", match_rate),
+        Metric("eer", "equal error rate", "higher", 0, 1, "score sets", "ISO 19795-1", equal_error_rate),
+        Metric("auc", "area under the ROC", "neither", 0, 1, "score sets", "Mann & Whitney 1947", auc),
+        Metric("d_sys", "linkability", "lower", 0, 1, "score sets", "Gomez-Barrero et al. 2018", d_sys),
+        Metric(
+            "linked_in_k", "linked in k pictures", "lower", 0, 1, "linked", "NIST FRTE", linked_at_least_once
+        ),
+        Metric("worst_decile", "linked, worst tenth", "lower", 0, 1, "linked", "NIST FRTE", worst_decile),
+        Metric("fid", "Fréchet distance", "lower", 0, _INF, "features", "Heusel et al. 2017", fid),
+        Metric("kid", "kernel distance", "lower", -_INF, _INF, "features", "Binkowski et al. 2018", kid),
+        Metric("brisque", "BRISQUE", "lower", 0, 100, "pictures", "Mittal et al. 2012", brisque_features),
+        Metric(
+            "naturalness", "unnaturalness", "lower", 0, _INF, "pictures", "Mittal 2013", naturalness_distance
+        ),
+        Metric("attributes", "attribute agreement", "higher", 0, 1, "attributes", "", attribute_agreement),
+    )
+}
+
+__all__ = ["METRICS", "Metric"]

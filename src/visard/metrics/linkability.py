@@ -1,0 +1,119 @@
+"""Unlinkability after Gomez-Barrero, Galbally, Rathgeb & Busch (IEEE TIFS 2018).
+
+D_sys, 0 = unlinkable, 1 = always linked.
+
+Unlike AUC or ranks it also sees repulsion: mated scores far BELOW the strangers' give a person away just as
+well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Linkability:
+    """D_sys beside what chance alone gives.
+
+    The null's mean and 95th percentile, and the share of it at or above.
+    """
+
+    d_sys: float
+    null_mean: float
+    null_high: float
+    p_value: float
+
+
+def bins_for(mated: int) -> int:
+    """About ten mated scores a bin, at least 10 and at most 100 bins."""
+    return max(10, min(100, mated // 10))
+
+
+def d_sys(mated: Tensor, non_mated: Tensor, bins: int | None = None, omega: float = 1.0) -> float:
+    """Global linkability of two score sets, in [0, 1]; NaN if one is empty.
+
+    omega: prior ratio of mated to non-mated pairs. D(s) = 2 w LR / (1 + w LR) - 1 where w LR > 1, else 0, and
+    D_sys = sum over bins of p(s|mated) D(s) ds: a sum, because histograms are step functions.
+    """
+    if not mated.numel() or not non_mated.numel():
+        return float("nan")
+    count = bins if bins is not None else bins_for(mated.numel())
+    low = float(min(mated.min(), non_mated.min()))
+    high = float(max(mated.max(), non_mated.max()))
+    if high <= low:
+        return 0.0
+    p = torch.histc(mated.double(), count, low, high) / mated.numel()
+    q = torch.histc(non_mated.double(), count, low, high) / non_mated.numel()
+    # With LR = p/q, 2 w LR / (1 + w LR) - 1 = (w p - q) / (w p + q): no division by an empty bin.
+    local = ((omega * p - q) / (omega * p + q).clamp(min=1e-300)).clamp(min=0.0)
+    return float((p * local).sum())
+
+
+def linkability(mated: Tensor, non_mated: Tensor, draws: int, generator: torch.Generator) -> Linkability:
+    """D_sys against the null of exchanged labels, for scores that are independent of one another."""
+    pool = torch.cat([mated, non_mated])
+    null = []
+    for _ in range(draws):
+        shuffled = pool[torch.randperm(pool.numel(), generator=generator)]
+        null.append(d_sys(shuffled[: mated.numel()], shuffled[mated.numel() :]))
+    return _against(d_sys(mated, non_mated), null)
+
+
+def picture_linkability(
+    similarities: Tensor, true: Tensor, draws: int, generator: torch.Generator
+) -> Linkability:
+    """D_sys of pictures searched in a gallery, against the null of a stranger standing in for each person.
+
+    similarities (P, N), column of the true identity (P,). Scores of one column hang together, so shuffling
+    single scores would make the null too narrow; here a whole column takes the part of the mated one and the
+    true column is left out.
+    """
+    people, member = torch.unique(true, return_inverse=True)
+    columns = torch.arange(similarities.shape[1])
+    own = true[:, None] == columns
+    value = d_sys(similarities[own], similarities[~own])
+    strangers = columns[~torch.isin(columns, people)]
+    null = []
+    for _ in range(draws if strangers.numel() > 1 else 0):
+        stand_in = strangers[torch.randint(strangers.numel(), (people.numel(),), generator=generator)]
+        chosen = stand_in[member][:, None] == columns
+        null.append(d_sys(similarities[chosen], similarities[~chosen & ~own]))
+    return _against(value, null)
+
+
+def repulsion_p_value(similarities: Tensor, true: Tensor, draws: int, generator: torch.Generator) -> float:
+    """Chance of a true identity this DISSIMILAR if the pictures had nothing to do with it.
+
+    NaN without strangers.
+
+    The person's mean place among the strangers, against strangers drawn in the person's stead. With one
+    person the smallest value possible is 1 / (strangers + 1).
+    """
+    people, member = torch.unique(true, return_inverse=True)
+    columns = torch.arange(similarities.shape[1])
+    strangers = columns[~torch.isin(columns, people)]
+    if not strangers.numel() or not true.numel():
+        return float("nan")
+    # mean similarity of each person's pictures to their own column and to every stranger's: (people,
+    # strangers + 1)
+    per_person = torch.zeros(people.numel(), similarities.shape[1], dtype=torch.float64)
+    per_person.index_add_(0, member, similarities.double())
+    candidates = torch.cat([per_person.gather(1, people[:, None]), per_person[:, strangers]], 1)
+    places = candidates.argsort(1).argsort(1).double()  # 0 = least similar of all
+    seen = places[:, 0].mean()
+    if people.numel() == 1:
+        return float((seen + 1) / candidates.shape[1])
+    stand_in = torch.randint(candidates.shape[1], (draws, people.numel()), generator=generator)
+    return float((1 + (stand_in.double().mean(1) <= seen).sum()) / (draws + 1))
+
+
+def _against(value: float, null: list[float]) -> Linkability:
+    if not null:
+        return Linkability(value, float("nan"), float("nan"), float("nan"))
+    drawn = torch.tensor(null, dtype=torch.float64)
+    reached = int((drawn >= value - 1e-12).sum())
+    high = float(torch.quantile(drawn, 0.95))
+    return Linkability(value, float(drawn.mean()), high, (1 + reached) / (1 + len(null)))
