@@ -1,0 +1,161 @@
+"""What a Stable Diffusion model folder (diffusers layout) holds: checking one, writing one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from visard.errors import ModelError
+
+INDEX = "model_index.json"
+SCHEDULER_CONFIG = "scheduler_config.json"
+
+# Each part's files are alternatives grouped by need: one name of every group must be there.
+WEIGHTS = {
+    "unet": "diffusion_pytorch_model.safetensors",
+    "vae": "diffusion_pytorch_model.safetensors",
+    "text_encoder": "model.safetensors",
+}
+PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
+    **{part: (("config.json",), (file, f"{file}.index.json")) for part, file in WEIGHTS.items()},
+    "tokenizer": (("vocab.json", "tokenizer.json"), ("merges.txt", "tokenizer.json")),
+    "scheduler": ((SCHEDULER_CONFIG,),),
+}
+PRIVATE_KEYS = ("_name_or_path", "name_or_path", "is_local", "local_files_only")
+PICKLES = (".bin", ".ckpt", ".pt", ".pth")
+
+# Older and other programs know the text encoder's tensors under this level, which transformers >= 5.6 dropped.
+TEXT_PREFIX = "text_model."
+
+
+def missing_parts(folder: Path) -> list[str]:
+    """Files that a complete model folder needs and this one lacks, as `part/file`."""
+    missing = [] if (folder / INDEX).is_file() else [INDEX]
+    for part, groups in PARTS.items():
+        for names in groups:
+            if not any((folder / part / name).is_file() for name in names):
+                missing.append(f"{part}/{names[0]}")
+        missing += [f"{part}/{name}" for name in _missing_shards(folder / part, WEIGHTS.get(part))]
+    return missing
+
+
+def check_folder(folder: Path) -> None:
+    """Raise a ModelError that names everything wrong with the folder's files."""
+    if not (folder / INDEX).is_file():
+        raise ModelError(
+            f"{folder} is not a diffusers model folder: it has no {INDEX}.",
+            "Give the folder that holds model_index.json, unet/, vae/, text_encoder/, tokenizer/ and scheduler/.",
+        )
+    kind = read_json(folder / INDEX).get("_class_name")
+    if kind != "StableDiffusionPipeline":
+        raise ModelError(
+            f"{folder} holds a {kind}, and only Stable Diffusion 1.x and 2.x models are supported.",
+            "Use a model whose model_index.json says StableDiffusionPipeline.",
+        )
+    missing = missing_parts(folder)
+    if not missing:
+        return
+    weights = [name for name in missing if name.endswith(".safetensors")]
+    pickled = [name for name in weights if _has_pickle((folder / name).parent)]
+    if pickled:
+        raise ModelError(
+            f"{folder} has its weights as pickle files where safetensors are needed: {', '.join(pickled)}.",
+            "A pickle can run any program when opened, so it is never loaded. Get the model's safetensors version "
+            "or convert it with `diffusers` (save_pretrained writes safetensors) on a machine you can spare.",
+        )
+    raise ModelError(
+        f"{folder} is incomplete; missing: {', '.join(missing)}.", "Copy or download the whole model again."
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a model folder. Raises ModelError."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read: {error}.", "Copy or download the model again.") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} is not a JSON object.", "Copy or download the model again.")
+    return content
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON without the entries in which the libraries record where they loaded from."""
+    public = {key: value for key, value in content.items() if key not in PRIVATE_KEYS}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(public, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def write_part(folder: Path, part: str, module: nn.Module, dtype: torch.dtype | None = None) -> None:
+    """Write a network's config and weights (`dtype`: on disk, default as in memory) to `folder/part`."""
+    config: Any = module.config
+    content = json.loads(config.to_json_string() if part == "text_encoder" else module.to_json_string())  # type: ignore[operator]
+    write_json(folder / part / "config.json", content)
+    tensors = {
+        _public_name(part, name): tensor.detach().to(device="cpu", dtype=dtype or tensor.dtype).contiguous()
+        for name, tensor in module.state_dict().items()
+    }
+    save_file(tensors, folder / part / WEIGHTS[part], {"format": "pt"})
+
+
+def write_tokenizer(folder: Path, tokenizer: Any) -> None:
+    """Write a CLIP tokenizer in its new (tokenizer.json) and its old form (vocab.json, merges.txt)."""
+    target = folder / "tokenizer"
+    tokenizer.save_pretrained(target)
+    tokenizer.backend_tokenizer.model.save(str(target))
+    write_json(target / "tokenizer_config.json", read_json(target / "tokenizer_config.json"))
+
+
+def write_index(folder: Path, scheduler_config: Mapping[str, Any]) -> None:
+    """Write the scheduler's config and the model_index.json that ties the parts together."""
+    write_json(folder / "scheduler" / SCHEDULER_CONFIG, scheduler_config)
+    index = {
+        "_class_name": "StableDiffusionPipeline",
+        "_diffusers_version": diffusers.__version__,
+        "feature_extractor": [None, None],
+        "image_encoder": [None, None],
+        "requires_safety_checker": False,
+        "safety_checker": [None, None],
+        "scheduler": ["diffusers", scheduler_config["_class_name"]],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
+    write_json(folder / INDEX, index)
+
+
+def not_finite(module: nn.Module) -> list[str]:
+    """Names of the tensors that hold NaN or infinity."""
+    return [name for name, tensor in module.state_dict().items() if not _finite(tensor)]
+
+
+def _finite(tensor: Tensor) -> bool:
+    # A sum is finite exactly when its terms are (bar overflow, excluded by float64 above the range of weights);
+    # unlike isfinite().all() it needs no second copy of an 865 M parameter network.
+    return not tensor.is_floating_point() or bool(torch.isfinite(tensor.sum(dtype=torch.float64)))
+
+
+def _public_name(part: str, name: str) -> str:
+    if part == "text_encoder" and not name.startswith(TEXT_PREFIX):
+        return TEXT_PREFIX + name
+    return name
+
+
+def _missing_shards(folder: Path, weights: str | None) -> list[str]:
+    index = folder / f"{weights}.index.json"
+    if weights is None or not index.is_file() or (folder / weights).is_file():
+        return []
+    shards = sorted(set(read_json(index).get("weight_map", {}).values()))
+    return [shard for shard in shards if not (folder / shard).is_file()]
+
+
+def _has_pickle(folder: Path) -> bool:
+    return folder.is_dir() and any(file.suffix in PICKLES for file in folder.iterdir())
