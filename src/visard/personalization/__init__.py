@@ -1,0 +1,1 @@
+"""Personalisation with an identity that can be decoupled: DreamBooth and LoRA, plain or by IDDM."""

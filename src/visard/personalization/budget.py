@@ -1,0 +1,38 @@
+"""What a perturbation may do: one budget shared by every method that perturbs photos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from visard.personalization.settings import DecouplingSettings, PixelRange
+
+LOW, HIGH = -1.0, 1.0
+"""The range of picture tensors."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """An l-infinity ball and the step taken inside it, both in units of picture tensors, range [-1, 1]."""
+
+    radius: float
+    step: float
+
+    @classmethod
+    def of(cls, radius: float, step: float, pixel_range: PixelRange = "[-1,1]") -> Budget:
+        """A budget given in units of `pixel_range`: a step in [0, 1] is twice as long in [-1, 1]."""
+        scale = 2.0 if pixel_range == "[0,1]" else 1.0
+        return cls(radius=scale * radius, step=scale * step)
+
+    @classmethod
+    def from_settings(cls, settings: DecouplingSettings) -> Budget:
+        return cls.of(settings.radius, settings.step, settings.pixel_range)
+
+    def project(self, images: Tensor, centre: Tensor) -> Tensor:
+        """The nearest pictures to `images` in the ball around `centre` and the image range (eqs. 9, 14)."""
+        return images.clamp(centre - self.radius, centre + self.radius).clamp(LOW, HIGH)
+
+    def descend(self, images: Tensor, gradient: Tensor, centre: Tensor) -> Tensor:
+        """One projected sign-descent step: Proj(x' - alpha sign(gradient)), Algorithm 1 lines 9 and 11."""
+        return self.project(images - self.step * gradient.sign(), centre)

@@ -1,0 +1,173 @@
+"""FT of eqs. 5 and 7: fine-tuning with prior preservation (eq. 4), of whole networks or of LoRA weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from visard.diffusion.backbone import Backbone, Posterior
+from visard.diffusion.lora import add_lora
+from visard.errors import TrainingError
+from visard.personalization.settings import FineTuningSettings, PersonalizationSettings
+from visard.personalization.streams import DataOrder
+
+Autocast = Callable[[], AbstractContextManager[object]]
+
+
+def autocast(backbone: Backbone, precision: str) -> Autocast:
+    """A fresh bf16 autocast region for the networks of `backbone`, or one that does nothing for "fp32"."""
+    return lambda: torch.autocast(backbone.device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+def trainable_parameters(backbone: Backbone, settings: PersonalizationSettings) -> dict[str, nn.Parameter]:
+    """Freeze `backbone` except what the method trains, returned by name; 16-bit weights become float32.
+
+    At a learning rate of 5e-7 an update is far below the spacing of bfloat16: such weights would not move.
+    """
+    for network in backbone.networks.values():
+        if next(network.parameters()).dtype in (torch.float16, torch.bfloat16):
+            network.float()
+    backbone.freeze()
+    if settings.method == "lora":
+        add_lora(backbone, rank=settings.lora.rank, text_encoder=settings.train_text_encoder)
+    else:
+        backbone.unet.requires_grad_(True)
+        backbone.text_encoder.requires_grad_(settings.train_text_encoder)
+    backbone.checkpoint_gradients(settings.save_memory)
+    return {
+        f"{prefix}.{name}": parameter
+        for prefix, network in backbone.networks.items()
+        for name, parameter in network.named_parameters()
+        if parameter.requires_grad
+    }
+
+
+@dataclass
+class PhotoSet:
+    """Photos ready to train on: posteriors of their latents, a prompt each, and the order of their visits."""
+
+    posterior: Posterior
+    prompts: Sequence[str]
+    order: DataOrder
+
+    def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, list[str]]:
+        """Freshly sampled scaled latents (count, C, h, w) of the next photos, and their prompts."""
+        chosen = self.order.take(count)
+        picked = Posterior(mean=self.posterior.mean[chosen], std=self.posterior.std[chosen])
+        return picked.sample(generator), [self.prompts[i] for i in chosen]
+
+
+@dataclass(frozen=True)
+class Losses:
+    """One step's terms of eq. 4."""
+
+    instance: float
+    prior: float
+
+
+class FineTuning:
+    """FT(Theta; X), one step at a time, with one AdamW for the whole run.
+
+    Outside `step` every parameter is frozen, so that nothing else can compute or store a parameter gradient.
+    `class_photos` None leaves out the prior term. Randomness comes from `generator` and the sets' orders.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        parameters: Mapping[str, nn.Parameter],
+        settings: FineTuningSettings,
+        *,
+        learning_rate: float,
+        class_photos: PhotoSet | None,
+        generator: torch.Generator,
+    ) -> None:
+        self.backbone, self.parameters, self.settings = backbone, dict(parameters), settings
+        self.class_photos, self.generator = class_photos, generator
+        self.autocast = autocast(backbone, settings.precision)
+        self.optimizer = torch.optim.AdamW(
+            self.parameters.values(),
+            lr=learning_rate,
+            betas=(settings.beta1, settings.beta2),
+            eps=settings.epsilon,
+            weight_decay=settings.weight_decay,
+        )
+        self._trains_text = any(name.startswith("text_encoder.") for name in self.parameters)
+        self._embedded: dict[str, Tensor] = {}
+        self._require_gradients(False)
+
+    def step(self, photos: PhotoSet) -> Losses:
+        """One optimiser step of L_db (eq. 4) on the next photos. Raises TrainingError when it is NaN."""
+        latents, prompts = photos.draw(self.settings.batch, self.generator)
+        instances = len(latents)
+        if self.class_photos is not None:
+            class_latents, class_prompts = self.class_photos.draw(self.settings.class_batch, self.generator)
+            latents, prompts = torch.cat([latents, class_latents]), prompts + class_prompts
+        noise = torch.randn(latents.shape, generator=self.generator).to(latents)
+        schedule = self.backbone.schedule
+        t = torch.randint(len(schedule.alphas_cumprod), (len(latents),), generator=self.generator)
+        t = t.to(latents.device)
+        self._require_gradients(True)
+        try:
+            with self.autocast():
+                output = self.backbone.predict(schedule.add_noise(latents, noise, t), t, self._embed(prompts))
+            error = (output - schedule.target(latents, noise, t)).square().flatten(1).mean(1)
+            instance = error[:instances].mean()
+            prior = error[instances:].sum() / max(1, len(error) - instances)
+            self._update(instance + self.settings.prior_weight * prior)
+        finally:
+            self.optimizer.zero_grad(set_to_none=True)
+            self._require_gradients(False)
+        return Losses(instance.item(), prior.item())
+
+    def _update(self, loss: Tensor) -> None:
+        loss.backward()  # type: ignore[no-untyped-call]
+        limit = self.settings.clip_norm or math.inf
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), limit)
+        if not (torch.isfinite(loss) and torch.isfinite(norm)):
+            raise TrainingError(
+                "Fine-tuning stopped: the loss or its gradient is not a number.",
+                'Lower the learning rate, or set fine_tuning.precision = "fp32", and start again.',
+            )
+        self.optimizer.step()
+
+    def _embed(self, prompts: Sequence[str]) -> Tensor:
+        """Text embeddings (B, L, D); kept for the whole run when the text encoder does not train."""
+        if self._trains_text:
+            return self.backbone.embed_text(list(prompts))
+        new = sorted(set(prompts) - self._embedded.keys())
+        if new:
+            with torch.no_grad():
+                self._embedded.update(zip(new, self.backbone.embed_text(new), strict=True))
+        return torch.stack([self._embedded[prompt] for prompt in prompts])
+
+    def _require_gradients(self, required: bool) -> None:
+        for parameter in self.parameters.values():
+            parameter.requires_grad_(required)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Trained weights by name, and the optimiser's tensors as `name/slot`."""
+        weights = {name: parameter.detach() for name, parameter in self.parameters.items()}
+        slots = {
+            f"{name}/{slot}": value
+            for name, parameter in self.parameters.items()
+            for slot, value in self.optimizer.state.get(parameter, {}).items()
+        }
+        return weights, slots
+
+    def restore(self, weights: Mapping[str, Tensor], slots: Mapping[str, Tensor]) -> None:
+        """Continue from what `state` returned."""
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(weights[name])
+        for key, value in slots.items():
+            name, slot = key.rsplit("/", 1)
+            parameter = self.parameters[name]
+            # AdamW keeps its step count on the CPU and its moments beside the weights.
+            device = "cpu" if slot == "step" else parameter.device
+            self.optimizer.state[parameter][slot] = value.to(device)

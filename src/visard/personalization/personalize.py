@@ -1,0 +1,135 @@
+"""From photos to a personalised model: checked, trained, resumed where it was stopped, written whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from visard.diffusion.backbone import Backbone
+from visard.diffusion.lora import save_lora
+from visard.diffusion.sampling import generate
+from visard.errors import InputError
+from visard.faces.detector import Detector
+from visard.faces.recognizer import Recognizer
+from visard.images import grid, save_image
+from visard.personalization.checkpoint import Checkpoints
+from visard.personalization.photos import prepare
+from visard.personalization.record import RUN_FILE, is_finished, run_key, write_record
+from visard.personalization.session import Session
+from visard.personalization.settings import PersonalizationSettings
+from visard.progress import Progress, silent
+from visard.storage import atomic_write, require_space
+
+STAGE = "personalization"
+HISTORY_FILE = "history.json"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run has written."""
+
+    folder: Path
+    model: Path
+    """A diffusers folder (DreamBooth) or a LoRA file."""
+    history: list[dict[str, Any]]
+    """Figures of each round: losses, S, similarities, counts of faces."""
+
+
+def run(
+    settings: PersonalizationSettings,
+    photos: Tensor,
+    backbone: Backbone,
+    surrogates: Sequence[Recognizer],
+    detector: Detector,
+    *,
+    folder: str | Path,
+    progress: Progress = silent,
+    resume: bool = True,
+    captions: Sequence[str | None] | None = None,
+    names: Sequence[str] | None = None,
+    cache: Path | None = None,
+) -> Result:
+    """Personalise `backbone`, in place, to the person in `photos` (N, 3, R, R); write it into `folder`.
+
+    A run that was stopped continues from its checkpoint, a finished one is returned as it is; `resume=False`
+    begins anew. `names` of photos appear in error messages alone; a caption stands in for the instance prompt.
+    Raises InputError, StorageError, TrainingError, ModelError.
+    """
+    folder = Path(folder)
+    if settings.needs_identity and not surrogates:
+        raise InputError(
+            "The identity loss needs at least one surrogate recogniser.",
+            'Use a kit that has some, or set defence = "none".',
+        )
+    recognizers = list(surrogates) if settings.needs_identity else []
+    prepared = prepare(
+        photos.to(backbone.device, torch.float32),
+        detector,
+        resolution=backbone.resolution,
+        prompt=settings.prompts.instance,
+        captions=captions,
+        names=names,
+    )
+    key = run_key(settings, prepared, backbone, recognizers, detector)
+    checkpoints = Checkpoints(folder / "checkpoint", key, every=settings.output.checkpoint_every)
+    if not resume:
+        checkpoints.delete()
+        (folder / RUN_FILE).unlink(missing_ok=True)
+    elif is_finished(folder, key):
+        checkpoints.delete()
+        return Result(folder, _model_path(settings, folder), json.loads((folder / HISTORY_FILE).read_text()))
+    snapshot = checkpoints.load()
+    session = Session(settings, prepared, backbone, recognizers, detector, cache=cache, progress=progress)
+    if snapshot is None:
+        require_space(folder, session.bytes_needed())
+    else:
+        session.restore(snapshot)
+    for move, seen in session.iddm:
+        figures = session.history.add(move, seen)
+        if move.closes_round:
+            _preview(settings, backbone, folder, move.round)
+        if checkpoints.due(boundary=move.closes_round):
+            checkpoints.save(session.snapshot())
+        progress(STAGE, session.iddm.done, len(session.iddm.moves), round=move.round, **figures)
+    model = _write_model(settings, backbone, folder)
+    history = session.history.table()
+    atomic_write(folder / HISTORY_FILE, json.dumps(history, indent=1).encode())
+    write_record(folder, settings, prepared, backbone, key)
+    checkpoints.delete()  # it holds the photos
+    return Result(folder, model, history)
+
+
+def _write_model(settings: PersonalizationSettings, backbone: Backbone, folder: Path) -> Path:
+    """The personalised weights: a diffusers folder, or a LoRA file beside its kohya twin."""
+    model = _model_path(settings, folder)
+    if settings.method == "lora":
+        save_lora(backbone, model)
+    else:
+        backbone.save(model)
+    return model
+
+
+def _model_path(settings: PersonalizationSettings, folder: Path) -> Path:
+    return folder / ("lora.safetensors" if settings.method == "lora" else "model")
+
+
+def _preview(settings: PersonalizationSettings, backbone: Backbone, folder: Path, done: int) -> None:
+    """Sample pictures after round `done`, from a seed of their own."""
+    previews = settings.previews
+    if previews.count == 0 or done % previews.every:
+        return
+    pictures = generate(
+        backbone,
+        previews.prompt or settings.prompts.instance,
+        previews.count,
+        seed=previews.seed,
+        steps=previews.sampler_steps,
+        guidance=previews.guidance,
+    )
+    save_image(grid(list(pictures), columns=4), folder / "previews" / f"round-{done:02d}.png")

@@ -1,0 +1,122 @@
+"""What a run is, for its checkpoints to be recognised by, and what `run.toml` says of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import visard
+from visard.diffusion.backbone import Backbone
+from visard.errors import InputError
+from visard.faces.detector import Detector
+from visard.faces.recognizer import Recognizer
+from visard.personalization.checkpoint import differences
+from visard.personalization.photos import Photos
+from visard.personalization.settings import OutputSettings, PersonalizationSettings, PreviewSettings
+from visard.settings import from_toml, to_toml
+from visard.storage import atomic_write
+
+LIBRARIES = ("torch", "diffusers", "transformers", "peft", "safetensors")
+RUN_FILE = "run.toml"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished run: its settings reproduce it; nothing in it tells the user's folders or file names."""
+
+    settings: PersonalizationSettings
+    models: dict[str, str]
+    """Fingerprints of the weights the run was given, and the base model's public name."""
+    photos: dict[str, int]
+    """How many photos were in X_c and X_0."""
+    versions: dict[str, str]
+    run: str
+    """Digest of all a run is given, to know a finished one by."""
+
+
+def run_key(
+    settings: PersonalizationSettings,
+    photos: Photos,
+    backbone: Backbone,
+    recognizers: Sequence[Recognizer],
+    detector: Detector,
+) -> dict[str, Any]:
+    """All that the weights of a run depend on, as JSON: settings by value, photos and models by digest."""
+    effective = replace(settings, previews=PreviewSettings(), output=OutputSettings())
+    tensors = (photos.reference, photos.reference_landmarks, photos.originals, photos.landmarks)
+    return {
+        "settings": asdict(effective),
+        "photos": digest([*tensors], ["/".join(photos.reference_prompts + photos.prompts)]),
+        "base model": backbone.fingerprint(),
+        "recognisers": {each.name: digest(each.state_dict().values()) for each in recognizers},
+        "detector": f"{detector.name}: {detector.setting}",
+        "device": backbone.device.type,
+    }
+
+
+def write_record(
+    folder: Path,
+    settings: PersonalizationSettings,
+    photos: Photos,
+    backbone: Backbone,
+    key: Mapping[str, Any],
+) -> None:
+    """Write `run.toml`, the last file of a run. Raises StorageError."""
+    decoupling = replace(settings.decoupling, decoder=public_name(settings.decoupling.decoder))
+    record = Record(
+        settings=replace(settings, decoupling=decoupling),
+        models={
+            "base": public_name(backbone.source),
+            "revision": backbone.revision or "",
+            "fingerprint": key["base model"],
+            "detector": key["detector"],
+        }
+        | {f"recogniser {name}": value for name, value in key["recognisers"].items()},
+        photos={"reference": len(photos.reference), "protected": len(photos.originals)},
+        versions={"visard": visard.__version__} | {name: version(name) for name in LIBRARIES},
+        run=_digest_of(key),
+    )
+    atomic_write(folder / RUN_FILE, to_toml(record).encode())
+
+
+def is_finished(folder: Path, key: Mapping[str, Any]) -> bool:
+    """Whether `folder` holds this run, finished. Raises InputError when it holds another one."""
+    file = folder / RUN_FILE
+    if not file.exists():
+        return False
+    record = from_toml(Record, file)
+    if record.run == _digest_of(key):
+        return True
+    changed = differences({"settings": asdict(record.settings)}, {"settings": key["settings"]})
+    of_interest = [each for each in changed if not each.startswith(("settings.previews", "settings.output"))]
+    where = f"it differs in {', '.join(of_interest)}" if of_interest else "it had other photos or models"
+    raise InputError(
+        f"{folder} holds a finished run of another kind: {where}.",
+        "Choose another folder, or begin anew without resuming to replace it.",
+    )
+
+
+def digest(tensors: Iterable[Tensor], texts: Sequence[str] = ()) -> str:
+    """A hash of the bytes of tensors and of texts."""
+    total = hashlib.sha256(json.dumps(list(texts)).encode())
+    for tensor in tensors:
+        total.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+        total.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()[:16]
+
+
+def public_name(source: str) -> str:
+    """A hub id or alias as it is; of a path on this machine, only the last part."""
+    return Path(source).name if Path(source).is_absolute() or Path(source).exists() else source
+
+
+def _digest_of(key: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
