@@ -1,4 +1,4 @@
-"""A latent diffusion model in the five operations that personalisation needs: encode, decode, embed, predict, x0."""
+"""A latent diffusion model as personalisation needs it: encode, decode, embed text, predict, predict x0."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import transformers
@@ -31,21 +31,18 @@ from visard.diffusion.sources import resolve
 from visard.errors import ModelError
 from visard.storage import atomic_folder
 
-if TYPE_CHECKING:
-    from diffusers import StableDiffusionPipeline
-
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """The encoder's Gaussian over scaled latents: `mean`, `std` `(B, C, h, w)`, times the scaling factor already."""
+    """The encoder's Gaussian over scaled latents: `mean` and `std`, `(B, C, h, w)`."""
 
     mean: Tensor
     std: Tensor
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """One draw of scaled latents; differentiable in mean and std, the same on every device for a CPU generator."""
+        """One draw, differentiable in mean and std; for a CPU generator the same on every device."""
         device = generator.device if generator is not None else self.mean.device
         noise = torch.randn(self.mean.shape, generator=generator, device=device, dtype=self.mean.dtype)
         return self.mean + self.std * noise.to(self.mean.device)
@@ -54,23 +51,25 @@ class Posterior:
 class Backbone:
     """A Stable Diffusion 1.x / 2.x model. Images are picture tensors `(B, 3, H, W)` in [-1, 1].
 
+    Parts: AutoencoderKL, UNet2DConditionModel, CLIPTextModel, CLIPTokenizer (untyped in their libraries).
+
     The autoencoder runs in float32 at least, also under autocast: its activations overflow half precision.
     """
 
     def __init__(
         self,
-        vae: AutoencoderKL,
-        unet: UNet2DConditionModel,
-        text_encoder: CLIPTextModel,
-        tokenizer: CLIPTokenizer,
+        vae: Any,
+        unet: Any,
+        text_encoder: Any,
+        tokenizer: Any,
         scheduler_config: dict[str, Any],
         source: str,
         revision: str | None = None,
     ) -> None:
-        self.vae = vae
-        self.unet = unet
-        self.text_encoder = text_encoder
-        self.tokenizer = tokenizer
+        self.vae: Any = vae
+        self.unet: Any = unet
+        self.text_encoder: Any = text_encoder
+        self.tokenizer: Any = tokenizer
         self.scheduler_config = scheduler_config
         self.schedule = NoiseSchedule.from_config(scheduler_config)
         self.source = source
@@ -101,8 +100,10 @@ class Backbone:
             found.name,
             found.revision,
         )
-        for network in backbone.networks.values():
-            network.to(device)
+        # Tensor cores want channels last; on CPUs it was measured to be no faster.
+        layout = torch.channels_last if torch.device(device).type == "cuda" else torch.preserve_format
+        for network in (backbone.vae, backbone.unet, backbone.text_encoder):
+            network.to(device=device, memory_format=layout)
         return backbone
 
     @property
@@ -113,13 +114,12 @@ class Backbone:
     @property
     def device(self) -> torch.device:
         """Where the networks are."""
-        device: torch.device = self.unet.device
-        return device
+        return torch.device(self.unet.device)
 
     @property
     def factor(self) -> int:
         """Picture pixels per latent pixel, along one side."""
-        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+        return int(2 ** (len(self.vae.config.block_out_channels) - 1))
 
     @property
     def resolution(self) -> int:
@@ -142,20 +142,22 @@ class Backbone:
         return images
 
     def embed_text(self, prompts: list[str]) -> Tensor:
-        """Text embeddings `(B, L, D)`; what does not fit into the encoder's L tokens is cut off, with a warning."""
+        """Text embeddings `(B, L, D)`; what exceeds the encoder's L tokens is cut off, with a warning."""
         length = self.text_encoder.config.max_position_embeddings
-        ids = [self.tokenizer(prompt).input_ids for prompt in prompts]
-        for prompt, tokens in zip(prompts, ids, strict=True):
-            if len(tokens) > length:
-                log.warning("The prompt has %d tokens and the model reads %d: %s", len(tokens), length, prompt)
-        batch = self.tokenizer(prompts, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+        for prompt in prompts:
+            tokens = len(self.tokenizer(prompt, verbose=False).input_ids)
+            if tokens > length:
+                log.warning("This prompt has %d tokens and the model reads %d: %s", tokens, length, prompt)
+        batch = self.tokenizer(
+            prompts, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
+        )
         masked = getattr(self.text_encoder.config, "use_attention_mask", False)
         mask = batch.attention_mask.to(self.device) if masked else None
         embedding: Tensor = self.text_encoder(batch.input_ids.to(self.device), attention_mask=mask)[0]
         return embedding
 
     def predict(self, zt: Tensor, t: Tensor, text: Tensor) -> Tensor:
-        """Raw output of the UNet for noised latents `(B, C, h, w)`, timesteps `(B,)`, text `(B, L, D)`; float32."""
+        """Raw float32 output of the UNet: latents `(B, C, h, w)`, timesteps `(B,)`, text `(B, L, D)`."""
         dtype = self.unet.dtype
         output: Tensor = self.unet(
             zt.to(self.device, dtype), t.to(self.device), encoder_hidden_states=text.to(self.device, dtype)
@@ -183,11 +185,13 @@ class Backbone:
             else:
                 network.disable_gradient_checkpointing()
 
-    def pipeline(self, scheduler: str = "dpm++") -> StableDiffusionPipeline:
-        """A diffusers pipeline around the same networks, without safety checker. `scheduler`: see schedulers.py."""
+    def pipeline(self, scheduler: str = "dpm++") -> Any:
+        """A diffusers pipeline around the same networks, without safety checker; names in `SCHEDULERS`."""
         with _quiet():  # the import warns that torchvision, which nothing here needs, is absent
-            from diffusers import StableDiffusionPipeline
-        pipeline = StableDiffusionPipeline(
+            import diffusers
+
+            kind: Any = diffusers.StableDiffusionPipeline
+        pipeline = kind(
             vae=self.vae,
             text_encoder=self.text_encoder,
             tokenizer=self.tokenizer,
@@ -201,9 +205,9 @@ class Backbone:
         return pipeline
 
     def save(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
-        """Write a diffusers folder, atomically, without any path of this machine. `dtype`: of the weights on disk.
+        """Write a diffusers folder, atomically and without any path of this machine.
 
-        Raises StorageError; ModelError while LoRA layers are attached (merge them, or save them on their own).
+        `dtype`: of the weights on disk. Raises StorageError, and ModelError while LoRA layers are attached.
         """
         if getattr(self.unet, "peft_config", None) or getattr(self.text_encoder, "peft_config", None):
             raise ModelError(
@@ -254,7 +258,7 @@ class Backbone:
         if wrong:
             raise ModelError(
                 f"The parts of {self.source} do not fit together: {'; '.join(wrong)}.",
-                "Use the folder of one whole text-to-image model (inpainting and depth variants are not supported).",
+                "Use one whole text-to-image model (inpainting and depth variants are not supported).",
             )
 
 
@@ -265,7 +269,7 @@ def _load_network(cls: Any, folder: Path, part: str, dtype: torch.dtype) -> Any:
     try:
         with _quiet():
             network, report = cls.from_pretrained(
-                folder / part, use_safetensors=True, local_files_only=True, output_loading_info=True, **{keyword: dtype}
+                folder / part, use_safetensors=True, output_loading_info=True, **{keyword: dtype}
             )
     except (OSError, ValueError, RuntimeError, TypeError, KeyError, SafetensorError) as error:
         raise ModelError(f"{folder / part} cannot be loaded: {error}", again) from error
@@ -275,13 +279,13 @@ def _load_network(cls: Any, folder: Path, part: str, dtype: torch.dtype) -> Any:
             raise ModelError(f"{folder / part} has {len(names)} {what} weights, such as {names[0]}.", again)
     if names := not_finite(network):
         raise ModelError(
-            f"{folder / part} has weights that are not numbers (NaN or infinite): {len(names)}, such as {names[0]}.",
+            f"{folder / part} has NaN or infinite weights in {len(names)} tensors, such as {names[0]}.",
             "The training that wrote it went wrong; use an earlier checkpoint or the original model.",
         )
     return network
 
 
-def _load_tokenizer(folder: Path) -> CLIPTokenizer:
+def _load_tokenizer(folder: Path) -> Any:
     try:
         with _quiet():
             return CLIPTokenizer.from_pretrained(folder / "tokenizer")
@@ -294,7 +298,7 @@ def _load_tokenizer(folder: Path) -> CLIPTokenizer:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """No progress bars and load reports from transformers; what matters in them is checked and raised."""
-    settings = transformers.utils.logging
+    settings: Any = transformers.utils.logging
     bars, level = settings.is_progress_bar_enabled(), settings.get_verbosity()
     settings.disable_progress_bar()
     settings.set_verbosity_error()

@@ -9,14 +9,13 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from visard.diffusion.folders import write_index, write_part
 from visard.diffusion.tokenizer import build_tokenizer
 from visard.storage import atomic_folder
 
-WORDS = ("a photo of person man woman face portrait sks the with and in on wearing hat glasses hair smiling , .").split()
+WORDS = ("a", "photo", "of", "sks", "person", "man", "woman", "face", "portrait", "with", "hat", "glasses")
 
 # The noise schedule of Stable Diffusion 1.x and 2.x.
 SCHEDULER = {
@@ -143,13 +142,17 @@ def write_blueprint(
         torch.manual_seed(seed)
         tokenizer = build_tokenizer(words, target, blueprint.text_encoder["max_position_embeddings"])
         write_part(target, "text_encoder", _text_encoder(blueprint, tokenizer), dtype)
-        write_part(target, "vae", AutoencoderKL(**blueprint.vae), dtype)
-        write_part(target, "unet", UNet2DConditionModel(**blueprint.unet), dtype)
+        write_part(target, "vae", _network(AutoencoderKL, blueprint.vae), dtype)
+        write_part(target, "unet", _network(UNet2DConditionModel, blueprint.unet), dtype)
         write_index(target, {**SCHEDULER, "prediction_type": prediction_type})
     return folder
 
 
-def _text_encoder(blueprint: Blueprint, tokenizer: Any) -> nn.Module:
+def _network(kind: Any, arguments: dict[str, Any]) -> Any:
+    return kind(**arguments)
+
+
+def _text_encoder(blueprint: Blueprint, tokenizer: Any) -> CLIPTextModel:
     size = blueprint.vocabulary or len(tokenizer)
     if len(tokenizer) > size:
         raise ValueError(f"{len(tokenizer)} tokens do not fit into an embedding table of {size}.")

@@ -31,7 +31,7 @@ PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
 PRIVATE_KEYS = ("_name_or_path", "name_or_path", "is_local", "local_files_only")
 PICKLES = (".bin", ".ckpt", ".pt", ".pth")
 
-# Older and other programs know the text encoder's tensors under this level, which transformers >= 5.6 dropped.
+# Older and other programs know the text encoder's tensors under this level; transformers >= 5.6 dropped it.
 TEXT_PREFIX = "text_model."
 
 
@@ -51,7 +51,7 @@ def check_folder(folder: Path) -> None:
     if not (folder / INDEX).is_file():
         raise ModelError(
             f"{folder} is not a diffusers model folder: it has no {INDEX}.",
-            "Give the folder that holds model_index.json, unet/, vae/, text_encoder/, tokenizer/ and scheduler/.",
+            f"Give the folder that holds {INDEX} and {'/, '.join(PARTS)}/.",
         )
     kind = read_json(folder / INDEX).get("_class_name")
     if kind != "StableDiffusionPipeline":
@@ -67,8 +67,8 @@ def check_folder(folder: Path) -> None:
     if pickled:
         raise ModelError(
             f"{folder} has its weights as pickle files where safetensors are needed: {', '.join(pickled)}.",
-            "A pickle can run any program when opened, so it is never loaded. Get the model's safetensors version "
-            "or convert it with `diffusers` (save_pretrained writes safetensors) on a machine you can spare.",
+            "A pickle can run any program when opened, so it is never loaded. Get the model's safetensors "
+            "version, or convert it with diffusers (save_pretrained writes safetensors) if you trust it.",
         )
     raise ModelError(
         f"{folder} is incomplete; missing: {', '.join(missing)}.", "Copy or download the whole model again."
@@ -93,11 +93,10 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(public, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def write_part(folder: Path, part: str, module: nn.Module, dtype: torch.dtype | None = None) -> None:
+def write_part(folder: Path, part: str, module: Any, dtype: torch.dtype | None = None) -> None:
     """Write a network's config and weights (`dtype`: on disk, default as in memory) to `folder/part`."""
-    config: Any = module.config
-    content = json.loads(config.to_json_string() if part == "text_encoder" else module.to_json_string())  # type: ignore[operator]
-    write_json(folder / part / "config.json", content)
+    described = module.config if part == "text_encoder" else module  # transformers' way, diffusers' way
+    write_json(folder / part / "config.json", json.loads(described.to_json_string()))
     tensors = {
         _public_name(part, name): tensor.detach().to(device="cpu", dtype=dtype or tensor.dtype).contiguous()
         for name, tensor in module.state_dict().items()
@@ -138,8 +137,8 @@ def not_finite(module: nn.Module) -> list[str]:
 
 
 def _finite(tensor: Tensor) -> bool:
-    # A sum is finite exactly when its terms are (bar overflow, excluded by float64 above the range of weights);
-    # unlike isfinite().all() it needs no second copy of an 865 M parameter network.
+    # A sum in float64 is finite exactly when its terms are; unlike isfinite().all() it makes no mask as large
+    # as the tensor.
     return not tensor.is_floating_point() or bool(torch.isfinite(tensor.sum(dtype=torch.float64)))
 
 

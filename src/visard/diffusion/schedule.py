@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from diffusers import DDPMScheduler
 from torch import Tensor
 
+from visard.diffusion.schedulers import build_scheduler
 from visard.errors import ModelError
 
 PREDICTION_TYPES = ("epsilon", "v_prediction")
@@ -33,9 +33,8 @@ class NoiseSchedule:
             )
         if prediction_type == "epsilon" and not bool((alphas_cumprod > 0).all()):
             raise ModelError(
-                "The noise schedule ends in pure noise, from which noise prediction cannot recover a picture.",
-                "Such schedules (rescale_betas_zero_snr) need a v_prediction model; "
-                "check scheduler_config.json.",
+                "The noise schedule ends in pure noise, from which predicted noise recovers no picture.",
+                "Such a schedule (rescale_betas_zero_snr) needs v_prediction; check scheduler_config.json.",
             )
         self.alphas_cumprod = alphas_cumprod
         self.prediction_type = prediction_type
@@ -49,7 +48,7 @@ class NoiseSchedule:
                 f"The model uses the scheduler {name}; flow-matching models are not supported.",
                 "Use a Stable Diffusion 1.x or 2.x model.",
             )
-        scheduler = DDPMScheduler.from_config(dict(config))
+        scheduler = build_scheduler("ddpm", config)
         return cls(scheduler.alphas_cumprod, scheduler.config.prediction_type)
 
     def __len__(self) -> int:

