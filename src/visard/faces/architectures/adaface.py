@@ -1,7 +1,7 @@
 """AdaFace's IR (Kim et al. 2022): an extra BatchNorm before each PReLU; returns the direction and the length.
 
-Key names are those of the published files (without their Lightning prefix): `input_layer.0`, `body.N.res_layer.M`,
-`output_layer.3`. The extra BatchNorm shifts M, so these files do not load as `ir`.
+Key names are those of the published files (without their Lightning prefix): `input_layer.0`,
+`body.N.res_layer.M`, `output_layer.3`. The extra BatchNorm shifts M, so these files do not load as `ir`.
 """
 
 from collections.abc import Sequence
@@ -36,22 +36,26 @@ class ResidualUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         residual: Tensor = self.res_layer(x)
-        return residual + self.shortcut_layer(x)
+        shortcut: Tensor = self.shortcut_layer(x)
+        return residual + shortcut
 
 
 class AdaFaceIR(nn.Module):
-    """(B, 3, S, S) -> unit embedding (B, D) and its length before normalising (B, 1), AdaFace's picture quality."""
+    """(B, 3, S, S) -> unit embedding (B, D) and its former length (B, 1), AdaFace's picture quality.
+
+    S must be divisible by the total stride. The defaults are IR-50.
+    """
 
     def __init__(
         self,
         *,
-        input_size: int,
-        embedding_dim: int,
-        widths: Sequence[int],
-        units: Sequence[int],
-        stem_width: int | None,
-        stem_stride: int,
-        dropout: float,
+        input_size: int = 112,
+        embedding_dim: int = 512,
+        widths: Sequence[int] = PUBLISHED_WIDTHS,
+        units: Sequence[int] = IR50_UNITS,
+        stem_width: int | None = None,
+        stem_stride: int = 1,
+        dropout: float = 0.4,
     ) -> None:
         super().__init__()
         stem = widths[0] if stem_width is None else stem_width
@@ -78,25 +82,3 @@ class AdaFaceIR(nn.Module):
         raw: Tensor = self.output_layer(self.body(self.input_layer(x)))
         norm = raw.norm(dim=1, keepdim=True).clamp_min(1e-12)
         return raw / norm, norm
-
-
-def build(
-    *,
-    input_size: int = 112,
-    embedding_dim: int = 512,
-    widths: Sequence[int] = PUBLISHED_WIDTHS,
-    units: Sequence[int] = IR50_UNITS,
-    stem_width: int | None = None,
-    stem_stride: int = 1,
-    dropout: float = 0.4,
-) -> AdaFaceIR:
-    """AdaFace's IR; the defaults are IR-50."""
-    return AdaFaceIR(
-        input_size=input_size,
-        embedding_dim=embedding_dim,
-        widths=widths,
-        units=units,
-        stem_width=stem_width,
-        stem_stride=stem_stride,
-        dropout=dropout,
-    )

@@ -1,7 +1,7 @@
-"""EdgeNeXt (Maaz et al. 2022): depthwise convolutions and cross-covariance attention, the backbone of EdgeFace (George et al. 2023).
+"""EdgeNeXt (Maaz et al. 2022), EdgeFace's backbone (George et al. 2023): convolutions and channel attention.
 
-Key names follow timm (`stem.0`, `stages.N.blocks.M`, `head.fc`); `rank_ratio` replaces each linear layer by EdgeFace's
-low-rank pair `linear1`, `linear2`.
+Key names follow timm (`stem.0`, `stages.N.blocks.M`, `head.fc`); `rank_ratio` replaces each linear layer by
+EdgeFace's low-rank pair `linear1`, `linear2`.
 """
 
 import math
@@ -45,7 +45,8 @@ class ChannelNorm(nn.LayerNorm):
         super().__init__(channels, eps=EPS)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        normalised: Tensor = super().forward(x.permute(0, 2, 3, 1))
+        return normalised.permute(0, 3, 1, 2)
 
 
 class Mlp(nn.Module):
@@ -74,7 +75,8 @@ class ConvBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv_dw(x).permute(0, 2, 3, 1)
         y = self.gamma * self.mlp(self.norm(y))
-        return x + y.permute(0, 3, 1, 2)
+        update: Tensor = y.permute(0, 3, 1, 2)
+        return x + update
 
 
 class CrossCovarianceAttention(nn.Module):
@@ -122,15 +124,23 @@ class FourierPosition(nn.Module):
 
 
 class SplitTransposeBlock(nn.Module):
-    """Split depthwise convolutions of growing reach, cross-covariance attention, MLP: (B, C, H, W) -> same."""
+    """Depthwise convolutions of growing reach, cross-covariance attention, MLP: (B, C, H, W) -> same."""
 
     def __init__(
-        self, width: int, scales: int, heads: int, layer_scale: float, rank_ratio: float | None, *, position: bool
+        self,
+        width: int,
+        scales: int,
+        heads: int,
+        layer_scale: float,
+        rank_ratio: float | None,
+        *,
+        position: bool,
     ) -> None:
         super().__init__()
         self.split = math.ceil(width / scales)
         self.convs = nn.ModuleList(
-            nn.Conv2d(self.split, self.split, 3, padding=1, groups=self.split) for _ in range(max(1, scales - 1))
+            nn.Conv2d(self.split, self.split, 3, padding=1, groups=self.split)
+            for _ in range(max(1, scales - 1))
         )
         self.pos_embd = FourierPosition(width) if position else None
         self.norm_xca = nn.LayerNorm(width, eps=EPS)
@@ -141,9 +151,9 @@ class SplitTransposeBlock(nn.Module):
         self.gamma = nn.Parameter(layer_scale * torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        *heads, last = x.split(self.split, 1)
+        *parts, last = torch.split(x, self.split, 1)
         outputs: list[Tensor] = []
-        for conv, part in zip(self.convs, heads, strict=True):
+        for conv, part in zip(self.convs, parts, strict=True):
             outputs.append(conv(part if not outputs else outputs[-1] + part))
         y = torch.cat([*outputs, last], 1)
         batch, width, rows, columns = y.shape
@@ -152,7 +162,8 @@ class SplitTransposeBlock(nn.Module):
         y = y.flatten(2).transpose(1, 2)
         y = y + self.gamma_xca * self.xca(self.norm_xca(y))
         y = self.gamma * self.mlp(self.norm(y))
-        return x + y.transpose(1, 2).reshape(batch, width, rows, columns)
+        update: Tensor = y.transpose(1, 2).reshape(batch, width, rows, columns)
+        return x + update
 
 
 class Stage(nn.Module):
@@ -184,22 +195,30 @@ class Head(nn.Module):
 
 
 class EdgeNeXt(nn.Module):
-    """(B, 3, S, S) -> (B, D), not normalised; global pooling makes it independent of S (>= 8 stem strides)."""
+    """(B, 3, S, S) -> (B, D), not normalised; global pooling makes the weights independent of S.
+
+    The defaults are the x-small member of EdgeFace-XS, which is published with `rank_ratio=0.6`.
+    """
 
     def __init__(
         self,
         *,
-        embedding_dim: int,
-        widths: Sequence[int],
-        units: Sequence[int],
-        kernels: Sequence[int],
-        scales: Sequence[int],
-        heads: int,
-        stem_stride: int,
-        layer_scale: float,
-        rank_ratio: float | None,
+        input_size: int = 112,
+        embedding_dim: int = 512,
+        widths: Sequence[int] = XS_WIDTHS,
+        units: Sequence[int] = XS_UNITS,
+        kernels: Sequence[int] = PUBLISHED_KERNELS,
+        scales: Sequence[int] = PUBLISHED_SCALES,
+        heads: int = 4,
+        stem_stride: int = 4,
+        layer_scale: float = 1e-6,
+        rank_ratio: float | None = None,
     ) -> None:
         super().__init__()
+        if input_size < stem_stride * 2 ** (len(units) - 1):
+            raise ValueError(
+                f"edgenext with stem stride {stem_stride} cannot reduce pictures of {input_size} px"
+            )
         self.stem = nn.Sequential(nn.Conv2d(3, widths[0], stem_stride, stem_stride), ChannelNorm(widths[0]))
         stages = []
         inputs = widths[0]
@@ -209,9 +228,10 @@ class EdgeNeXt(nn.Module):
                 ConvBlock(width, kernels[index], layer_scale, rank_ratio) for _ in range(count - attentions)
             ]
             if attentions:
-                position = index == 1
                 blocks.append(
-                    SplitTransposeBlock(width, scales[index], heads, layer_scale, rank_ratio, position=position)
+                    SplitTransposeBlock(
+                        width, scales[index], heads, layer_scale, rank_ratio, position=index == 1
+                    )
                 )
             stages.append(Stage(inputs, width, blocks, first=index == 0))
             inputs = width
@@ -221,32 +241,3 @@ class EdgeNeXt(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         embedding: Tensor = self.head(self.stages(self.stem(x)))
         return embedding
-
-
-def build(
-    *,
-    input_size: int = 112,
-    embedding_dim: int = 512,
-    widths: Sequence[int] = XS_WIDTHS,
-    units: Sequence[int] = XS_UNITS,
-    kernels: Sequence[int] = PUBLISHED_KERNELS,
-    scales: Sequence[int] = PUBLISHED_SCALES,
-    heads: int = 4,
-    stem_stride: int = 4,
-    layer_scale: float = 1e-6,
-    rank_ratio: float | None = None,
-) -> EdgeNeXt:
-    """EdgeNeXt; the defaults are the x-small one of EdgeFace-XS (published with `rank_ratio=0.6`)."""
-    if input_size < stem_stride * 2 ** (len(units) - 1):
-        raise ValueError(f"edgenext with stem stride {stem_stride} cannot reduce pictures of {input_size} px")
-    return EdgeNeXt(
-        embedding_dim=embedding_dim,
-        widths=widths,
-        units=units,
-        kernels=kernels,
-        scales=scales,
-        heads=heads,
-        stem_stride=stem_stride,
-        layer_scale=layer_scale,
-        rank_ratio=rank_ratio,
-    )

@@ -1,7 +1,7 @@
 """Inception-ResNet-v1 (Szegedy et al. 2017) as FaceNet uses it (Schroff et al. 2015).
 
-Key names are those of the published VGGFace2 file: `conv2d_1a.conv`, `repeat_1.0.branch0`, `last_linear`, `logits`.
-Every width is the published one times `width`, so that the reduced member is the same graph.
+Key names are those of the published VGGFace2 file: `conv2d_1a.conv`, `repeat_1.0.branch0`, `last_linear`,
+`logits`. Every width is the published one times `width`, so that the reduced member is the same graph.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,9 @@ class ConvUnit(nn.Module):
 class InceptionResidual(nn.Module):
     """x + scale * conv(concatenated branches), rectified unless `linear`."""
 
-    def __init__(self, branches: Sequence[nn.Module], merged: int, width: int, scale: float, *, linear: bool) -> None:
+    def __init__(
+        self, branches: Sequence[nn.Module], merged: int, width: int, scale: float, *, linear: bool = False
+    ) -> None:
         super().__init__()
         for index, branch in enumerate(branches):
             self.add_module(f"branch{index}", branch)
@@ -69,9 +71,11 @@ def _block35(width: int, inner: int) -> InceptionResidual:
     branches = [
         ConvUnit(width, inner),
         nn.Sequential(ConvUnit(width, inner), ConvUnit(inner, inner, 3, 1, 1)),
-        nn.Sequential(ConvUnit(width, inner), ConvUnit(inner, inner, 3, 1, 1), ConvUnit(inner, inner, 3, 1, 1)),
+        nn.Sequential(
+            ConvUnit(width, inner), ConvUnit(inner, inner, 3, 1, 1), ConvUnit(inner, inner, 3, 1, 1)
+        ),
     ]
-    return InceptionResidual(branches, 3 * inner, width, 0.17, linear=False)
+    return InceptionResidual(branches, 3 * inner, width, 0.17)
 
 
 def _separable(width: int, inner: int, length: int) -> list[nn.Module]:
@@ -87,7 +91,7 @@ def _separable(width: int, inner: int, length: int) -> list[nn.Module]:
 
 
 def _block17(width: int, inner: int) -> InceptionResidual:
-    return InceptionResidual(_separable(width, inner, 7), 2 * inner, width, 0.10, linear=False)
+    return InceptionResidual(_separable(width, inner, 7), 2 * inner, width, 0.10)
 
 
 def _block8(width: int, inner: int, scale: float = 0.20, *, linear: bool = False) -> InceptionResidual:
@@ -95,14 +99,15 @@ def _block8(width: int, inner: int, scale: float = 0.20, *, linear: bool = False
 
 
 class InceptionResnetV1(nn.Module):
-    """(B, 3, S, S), S >= 75 -> (B, D), not normalised; global pooling makes it independent of S.
+    """(B, 3, S, S), S >= 75 -> (B, D), not normalised; global pooling makes the weights independent of S.
 
-    `classes` adds the classification layer the published file carries; the embedding does not use it.
+    `classes` adds the classification layer the published file carries (8631); the embedding does not use it.
     """
 
     def __init__(
         self,
         *,
+        input_size: int = 160,
         embedding_dim: int = 512,
         width: float = 1.0,
         units: Sequence[int] = PUBLISHED_UNITS,
@@ -110,6 +115,10 @@ class InceptionResnetV1(nn.Module):
         classes: int | None = None,
     ) -> None:
         super().__init__()
+        if input_size < SMALLEST_INPUT:
+            raise ValueError(
+                f"inception_resnet needs pictures of at least {SMALLEST_INPUT} px, not {input_size}"
+            )
 
         def w(channels: int) -> int:
             return max(8, round(channels * width / 8) * 8)
@@ -128,7 +137,9 @@ class InceptionResnetV1(nn.Module):
         self.mixed_6a = Reduction(
             [
                 ConvUnit(mid, w(384), 3, 2),
-                nn.Sequential(ConvUnit(mid, w(192)), ConvUnit(w(192), w(192), 3, 1, 1), ConvUnit(w(192), w(256), 3, 2)),
+                nn.Sequential(
+                    ConvUnit(mid, w(192)), ConvUnit(w(192), w(192), 3, 1, 1), ConvUnit(w(192), w(256), 3, 2)
+                ),
             ]
         )
         self.repeat_2 = nn.Sequential(*(_block17(wide, w(128)) for _ in range(units[1])))
@@ -136,7 +147,9 @@ class InceptionResnetV1(nn.Module):
             [
                 nn.Sequential(ConvUnit(wide, w(256)), ConvUnit(w(256), w(384), 3, 2)),
                 nn.Sequential(ConvUnit(wide, w(256)), ConvUnit(w(256), w(256), 3, 2)),
-                nn.Sequential(ConvUnit(wide, w(256)), ConvUnit(w(256), w(256), 3, 1, 1), ConvUnit(w(256), w(256), 3, 2)),
+                nn.Sequential(
+                    ConvUnit(wide, w(256)), ConvUnit(w(256), w(256), 3, 1, 1), ConvUnit(w(256), w(256), 3, 2)
+                ),
             ]
         )
         self.repeat_3 = nn.Sequential(*(_block8(widest, w(192)) for _ in range(units[2])))
@@ -156,18 +169,3 @@ class InceptionResnetV1(nn.Module):
         x = self.avgpool_1a(self.block8(self.repeat_3(x))).flatten(1)
         embedding: Tensor = self.last_bn(self.last_linear(self.dropout(x)))
         return embedding
-
-
-def build(
-    *,
-    input_size: int = 160,
-    embedding_dim: int = 512,
-    width: float = 1.0,
-    units: Sequence[int] = PUBLISHED_UNITS,
-    dropout: float = 0.6,
-    classes: int | None = None,
-) -> InceptionResnetV1:
-    """Inception-ResNet-v1; the defaults (with `classes=8631`) are the published FaceNet."""
-    if input_size < SMALLEST_INPUT:
-        raise ValueError(f"inception_resnet needs pictures of at least {SMALLEST_INPUT} px, not {input_size}")
-    return InceptionResnetV1(embedding_dim=embedding_dim, width=width, units=units, dropout=dropout, classes=classes)

@@ -1,6 +1,7 @@
-"""IR and IR-SE: pre-activated residual units (He et al. 2016; Deng et al. 2019), with squeeze-and-excitation (Hu et al. 2018).
+"""IR and IR-SE: pre-activated residual units (Deng et al. 2019), plain or with SE (Hu et al. 2018).
 
-Key names are those of the published IR-SE-50 / IR-152 files: `input_layer.0`, `body.N.res_layer.M`, `output_layer.3`.
+Key names are those of the published IR-SE-50 and IR-152 files: `input_layer.0`, `body.N.res_layer.M`,
+`output_layer.3`.
 """
 
 from collections.abc import Sequence
@@ -53,11 +54,15 @@ class ResidualUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         residual: Tensor = self.res_layer(x)
-        return residual + self.shortcut_layer(x)
+        shortcut: Tensor = self.shortcut_layer(x)
+        return residual + shortcut
 
 
 class IR(nn.Module):
-    """(B, 3, S, S) -> (B, D), not normalised. S must be divisible by the total stride."""
+    """(B, 3, S, S) -> (B, D), not normalised. S must be divisible by the total stride.
+
+    The defaults are IR-152; a `reduction` (16 as published) makes it IR-SE.
+    """
 
     def __init__(
         self,
@@ -95,49 +100,3 @@ class IR(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         embedding: Tensor = self.output_layer(self.body(self.input_layer(x)))
         return embedding
-
-
-def build_ir(
-    *,
-    input_size: int = 112,
-    embedding_dim: int = 512,
-    widths: Sequence[int] = PUBLISHED_WIDTHS,
-    units: Sequence[int] = IR152_UNITS,
-    stem_width: int | None = None,
-    stem_stride: int = 1,
-    dropout: float = 0.5,
-) -> IR:
-    """IR without squeeze-and-excitation; the defaults are IR-152."""
-    return IR(
-        input_size=input_size,
-        embedding_dim=embedding_dim,
-        widths=widths,
-        units=units,
-        stem_width=stem_width,
-        stem_stride=stem_stride,
-        dropout=dropout,
-    )
-
-
-def build_ir_se(
-    *,
-    input_size: int = 112,
-    embedding_dim: int = 512,
-    widths: Sequence[int] = PUBLISHED_WIDTHS,
-    units: Sequence[int] = IRSE50_UNITS,
-    stem_width: int | None = None,
-    stem_stride: int = 1,
-    dropout: float = 0.5,
-    reduction: int = 16,
-) -> IR:
-    """IR with squeeze-and-excitation; the defaults are IR-SE-50."""
-    return IR(
-        input_size=input_size,
-        embedding_dim=embedding_dim,
-        widths=widths,
-        units=units,
-        stem_width=stem_width,
-        stem_stride=stem_stride,
-        dropout=dropout,
-        reduction=reduction,
-    )

@@ -1,4 +1,4 @@
-"""iResNet: the backbone of ArcFace (Deng et al. 2019), MagFace (Meng et al. 2021) and ElasticFace (Boutros et al. 2022).
+"""iResNet: backbone of ArcFace (Deng et al. 2019), MagFace (Meng et al. 2021), ElasticFace (Boutros 2022).
 
 Key names are those of the published files: `conv1, bn1, prelu, layer1..layer4, bn2, fc, features`.
 """
@@ -38,20 +38,20 @@ class Block(nn.Module):
 class IResNet(nn.Module):
     """(B, 3, S, S) -> (B, D), not normalised: MagFace reads a picture's quality from the length.
 
-    S must be divisible by the total stride.
+    S must be divisible by the total stride. The defaults are iResNet-50.
     """
 
     def __init__(
         self,
         *,
-        input_size: int,
-        embedding_dim: int,
-        widths: Sequence[int],
-        units: Sequence[int],
-        stem_width: int | None,
-        stem_stride: int,
-        dropout: float,
-        eps: float,
+        input_size: int = 112,
+        embedding_dim: int = 512,
+        widths: Sequence[int] = PUBLISHED_WIDTHS,
+        units: Sequence[int] = R50_UNITS,
+        stem_width: int | None = None,
+        stem_stride: int = 1,
+        dropout: float = 0.0,
+        eps: float = 1e-5,
     ) -> None:
         super().__init__()
         stem = widths[0] if stem_width is None else stem_width
@@ -61,8 +61,9 @@ class IResNet(nn.Module):
         self.stages = len(units)
         inputs = stem
         for stage, (width, count) in enumerate(zip(widths, units, strict=True), start=1):
-            blocks = [Block(inputs if i == 0 else width, width, 2 if i == 0 else 1, eps) for i in range(count)]
-            self.add_module(f"layer{stage}", nn.Sequential(*blocks))
+            first = Block(inputs, width, 2, eps)
+            others = [Block(width, width, 1, eps) for _ in range(count - 1)]
+            self.add_module(f"layer{stage}", nn.Sequential(first, *others))
             inputs = width
         side = input_size // (stem_stride * 2**self.stages)
         self.bn2 = nn.BatchNorm2d(inputs, eps=eps)
@@ -79,27 +80,3 @@ class IResNet(nn.Module):
             x = self.get_submodule(f"layer{stage}")(x)
         embedding: Tensor = self.features(self.fc(self.dropout(self.bn2(x)).flatten(1)))
         return embedding
-
-
-def build(
-    *,
-    input_size: int = 112,
-    embedding_dim: int = 512,
-    widths: Sequence[int] = PUBLISHED_WIDTHS,
-    units: Sequence[int] = R50_UNITS,
-    stem_width: int | None = None,
-    stem_stride: int = 1,
-    dropout: float = 0.0,
-    eps: float = 1e-5,
-) -> IResNet:
-    """iResNet; the defaults are iResNet-50."""
-    return IResNet(
-        input_size=input_size,
-        embedding_dim=embedding_dim,
-        widths=widths,
-        units=units,
-        stem_width=stem_width,
-        stem_stride=stem_stride,
-        dropout=dropout,
-        eps=eps,
-    )

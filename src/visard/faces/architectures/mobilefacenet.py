@@ -1,6 +1,6 @@
 """MobileFaceNet (Chen et al. 2018): inverted residuals and a global depthwise convolution.
 
-Key names are those of the published file: `conv1.conv`, `conv_23.conv_dw.bn`, `conv_3.model.N`, `linear`, `bn`.
+Key names are those of the published file: `conv1.conv`, `conv_23.conv_dw.bn`, `linear`, `bn`.
 """
 
 from collections.abc import Sequence
@@ -72,8 +72,8 @@ class Residuals(nn.Module):
 class MobileFaceNet(nn.Module):
     """(B, 3, S, S) -> (B, D), not normalised. S must be divisible by 16.
 
-    `widths` are those of the stem and the three stages, `expansions` those inside the three down-sampling units; a
-    stage's own units expand to half of the next down-sampling unit, as published (128, 256, 256).
+    `widths` are those of the stem and the three stages, `expansions` those inside the three down-sampling
+    units. A stage's own units are half as wide inside as the down-sampling unit after it (as published).
     """
 
     def __init__(
@@ -114,27 +114,3 @@ class MobileFaceNet(nn.Module):
         x = self.conv_6_dw(self.conv_6_sep(self.conv_5(x)))
         embedding: Tensor = self.bn(self.linear(self.conv_6_flatten(x)))
         return embedding
-
-
-def build(
-    *,
-    input_size: int = 112,
-    embedding_dim: int = 512,
-    widths: Sequence[int] = PUBLISHED_WIDTHS,
-    units: Sequence[int] = PUBLISHED_UNITS,
-    expansions: Sequence[int] = PUBLISHED_EXPANSIONS,
-    head_width: int = 512,
-    eps: float = 1e-5,
-    eps_embedding: float = 1e-5,
-) -> MobileFaceNet:
-    """MobileFaceNet; the defaults are the published member."""
-    return MobileFaceNet(
-        input_size=input_size,
-        embedding_dim=embedding_dim,
-        widths=widths,
-        units=units,
-        expansions=expansions,
-        head_width=head_width,
-        eps=eps,
-        eps_embedding=eps_embedding,
-    )

@@ -6,9 +6,16 @@ from torch import Tensor, nn
 
 
 class Regressor(nn.Module):
-    """(B, 3, S, S) -> {head: (B, outputs)}, raw: what a head's numbers mean is `visard.faces.regressor`'s business."""
+    """(B, 3, S, S) -> {head: (B, outputs)}, raw; `visard.faces.regressor` says what a head's numbers mean."""
 
-    def __init__(self, *, heads: Mapping[str, int], widths: Sequence[int], units: Sequence[int], dropout: float) -> None:
+    def __init__(
+        self,
+        *,
+        heads: Mapping[str, int],
+        widths: Sequence[int] = (16, 32, 64, 128),
+        units: Sequence[int] = (1, 2, 2, 2),
+        dropout: float = 0.1,
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         inputs = 3
@@ -28,14 +35,3 @@ class Regressor(nn.Module):
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         features = self.dropout(self.pool(self.body(x)).flatten(1))
         return {name: head(features) for name, head in self.heads.items()}
-
-
-def build(
-    *,
-    heads: Mapping[str, int],
-    widths: Sequence[int] = (16, 32, 64, 128),
-    units: Sequence[int] = (1, 2, 2, 2),
-    dropout: float = 0.1,
-) -> Regressor:
-    """The embedded world's regressor; `heads` maps each head's name to its number of outputs."""
-    return Regressor(heads=heads, widths=widths, units=units, dropout=dropout)

@@ -1,4 +1,4 @@
-"""A small single-shot detector with SCRFD's outputs (Guo et al. 2022): strides 8, 16, 32, two anchors a cell, 5 landmarks."""
+"""A small single-shot detector with the outputs of SCRFD (Guo et al. 2022)."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,9 @@ class ConvUnit(nn.Sequential):
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__(
-            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
         )
 
 
@@ -35,7 +37,7 @@ class SeparableUnit(nn.Sequential):
 
 
 class Head(nn.Module):
-    """One stride's outputs: (B, C, h, w) -> scores (B, N, 1), distances (B, N, 4), landmarks (B, N, 10); N = h w ANCHORS."""
+    """(B, C, h, w) -> scores (B, N, 1), distances (B, N, 4), landmarks (B, N, 10) with N = h w ANCHORS."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -57,13 +59,20 @@ class Head(nn.Module):
 
 
 class ScrfdMicro(nn.Module):
-    """(B, 3, H, W), H and W divisible by 32 -> nine tensors: score LOGITS, boxes and landmarks at strides 8, 16, 32.
+    """(B, 3, H, W), sides divisible by 32 -> nine tensors: score LOGITS, boxes, landmarks at three strides.
 
-    Boxes are distances left, top, right, bottom of the cell's corner (x, y) = (column, row) * stride, landmarks are
-    offsets (x, y) from it, both in strides: what `visard.faces.detector.decode` expects.
+    A cell's anchor is (x, y) = (column, row) * stride. Boxes are the distances from it to left, top, right
+    and bottom, landmarks the offsets from it, in strides: what `visard.faces.detector.decode` expects.
+    `widths` are those of strides 2, 4, 8, 16 and 32.
     """
 
-    def __init__(self, *, widths: Sequence[int], units: Sequence[int], neck_width: int) -> None:
+    def __init__(
+        self,
+        *,
+        widths: Sequence[int] = (16, 32, 64, 96, 128),
+        units: Sequence[int] = (3, 3, 3),
+        neck_width: int = 64,
+    ) -> None:
         super().__init__()
         stem, half, eighth, sixteenth, last = widths
         self.stem = nn.Sequential(ConvUnit(3, stem, 2), SeparableUnit(stem, half, 2))
@@ -90,13 +99,3 @@ class ScrfdMicro(nn.Module):
             maps[level] = maps[level] + F.interpolate(maps[level + 1], scale_factor=2.0)
         outputs = [head(features) for head, features in zip(self.heads, maps, strict=True)]
         return [output[kind] for kind in range(3) for output in outputs]
-
-
-def build(
-    *,
-    widths: Sequence[int] = (16, 32, 64, 96, 128),
-    units: Sequence[int] = (3, 3, 3),
-    neck_width: int = 64,
-) -> ScrfdMicro:
-    """The embedded world's detector; `widths` are those of strides 2, 4, 8, 16, 32."""
-    return ScrfdMicro(widths=widths, units=units, neck_width=neck_width)
