@@ -1,6 +1,7 @@
-"""Does it still look like the person, to a person?
+"""Does it still look like the person, to a person? Agreement of predicted attributes with the person's photos.
 
-Agreement of predicted attributes with those of the person's photos.
+An attribute is a distribution over its classes (hair colour), a yes-or-no one over two. The regressor that predicts
+them errs: its agreement on the person's own photos (`self_agreement`) is the ceiling to read everything against.
 """
 
 from __future__ import annotations
@@ -12,14 +13,12 @@ from torch import Tensor
 
 
 def attribute_agreement(generated: Mapping[str, Tensor], photos: Mapping[str, Tensor]) -> dict[str, float]:
-    """1 - mean absolute difference from the person's mean, for each attribute both sides know, in [0, 1].
+    """1 - mean total variation distance from the person's mean distribution, in [0, 1], attribute by attribute.
 
-    Values: name -> (P,) generated and (R,) photos, probabilities or magnitudes scaled to [0, 1]. The
-    regressor that predicts them errs; its agreement on the person's own photos (`self_agreement`) is the
-    ceiling to read this against.
+    Values: name -> (P, C) generated and (R, C) photos, rows summing to 1.
     """
     return {
-        name: float(1 - (values.double() - photos[name].double().mean()).abs().clamp(max=1).mean())
+        name: _agreement(values, photos[name].double().mean(0))
         for name, values in generated.items()
         if name in photos and values.numel() and photos[name].numel()
     }
@@ -29,18 +28,18 @@ def self_agreement(photos: Mapping[str, Tensor]) -> dict[str, float]:
     """The same for each photo against the mean of the person's other photos; needs two photos."""
     result = {}
     for name, values in photos.items():
-        count = values.numel()
+        count = values.shape[0]
         if count > 1:
-            numbers = values.double()
-            others = (numbers.sum() - numbers) / (count - 1)
-            result[name] = float(1 - (numbers - others).abs().clamp(max=1).mean())
+            others = (values.double().sum(0) - values.double()) / (count - 1)
+            result[name] = _agreement(values, others)
     return result
 
 
 def mean_agreement(agreement: Mapping[str, float]) -> float:
     """Mean over the attributes; NaN without any."""
-    return (
-        float(torch.tensor(list(agreement.values()), dtype=torch.float64).mean())
-        if agreement
-        else float("nan")
-    )
+    values = torch.tensor(list(agreement.values()), dtype=torch.float64)
+    return float(values.mean()) if agreement else float("nan")
+
+
+def _agreement(distributions: Tensor, expected: Tensor) -> float:
+    return float(1 - (distributions.double() - expected).abs().sum(1).mean() / 2)

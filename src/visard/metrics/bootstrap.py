@@ -7,6 +7,7 @@ single person there is nothing to resample but pictures: the interval then speak
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -82,8 +83,10 @@ def rule_of_three(n: int) -> float:
 def estimate(value: float, replicas: Tensor, n: int, unit: str, level: float = 0.95) -> Estimate:
     """A share in [0, 1] with its percentile interval; all or nothing widens by the rule of three.
 
-    A bootstrap cannot leave 0 or 1 once every unit agrees, which would read as certainty.
+    NaN stays NaN. A bootstrap cannot leave 0 or 1 once every unit agrees, which would read as certainty.
     """
+    if math.isnan(value):
+        return Estimate(value, value, value, n, unit)
     low, high = percentile_interval(replicas, level)
     if value <= 0.0:
         low, high = 0.0, max(rule_of_three(n), high)

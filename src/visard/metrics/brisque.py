@@ -139,7 +139,7 @@ class BrisqueModel:
         except (OSError, ValueError, KeyError, IndexError) as error:
             raise ModelError(
                 f"Cannot read the BRISQUE model {model.name}: {error}.",
-                "Give 'allmodel' and 'allrange' of the LIVE release, or leave them out: the report then prints "
+                "Give 'allmodel' and 'allrange' of the LIVE release, or neither: the report then prints "
                 "a distance to natural photos under its own name.",
             ) from error
 

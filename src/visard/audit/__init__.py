@@ -1,0 +1,22 @@
+"""Audit.
+
+How many pictures does face recognition link to the person, and how far is that answer to be trusted?
+"""
+
+from visard.audit.audit import audit, audit_people
+from visard.audit.inputs import AuditSettings, Instruments, ModelId, Person, Strangers
+from visard.audit.report import render_report
+from visard.audit.result import AuditResult, Flag
+
+__all__ = [
+    "AuditResult",
+    "AuditSettings",
+    "Flag",
+    "Instruments",
+    "ModelId",
+    "Person",
+    "Strangers",
+    "audit",
+    "audit_people",
+    "render_report",
+]

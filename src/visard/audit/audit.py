@@ -1,0 +1,232 @@
+"""The measurement: pictures of people, before judges, in a gallery of strangers."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from visard import __version__
+from visard.audit import flags
+from visard.audit.bench import Bench, build
+from visard.audit.claim import TIER, claims
+from visard.audit.figures import Scores, judge_figures
+from visard.audit.inputs import AuditSettings, Instruments, ModelId, Person, Strangers, split_key
+from visard.audit.observe import Faces, observe
+from visard.audit.quality import PhotoQuality
+from visard.audit.result import ArmResult, AuditResult, Curve, JudgeCard
+from visard.errors import InputError
+from visard.metrics.bootstrap import SubjectBootstrap
+from visard.metrics.face_success import FaceSuccess
+from visard.metrics.verification import det_curve
+from visard.progress import Progress, silent
+
+Look = Callable[[Tensor, str], Faces]
+
+
+def audit(
+    pictures: Mapping[str, Tensor],
+    reference: Tensor,
+    gallery: Strangers,
+    instruments: Instruments,
+    *,
+    training_photos: Tensor | None = None,
+    surrogates: Sequence[ModelId] = (),
+    settings: AuditSettings | None = None,
+    progress: Progress = silent,
+) -> AuditResult:
+    """Audit one person.
+
+    Pictures "arm/prompt" -> (P, 3, H, W), reference (R, 3, H, W) clean photos, all in [-1, 1].
+    """
+    person = Person(reference, pictures, training_photos)
+    return audit_people(
+        [person], gallery, instruments, surrogates=surrogates, settings=settings, progress=progress
+    )
+
+
+def audit_people(
+    people: Sequence[Person],
+    gallery: Strangers,
+    instruments: Instruments,
+    *,
+    surrogates: Sequence[ModelId] = (),
+    settings: AuditSettings | None = None,
+    progress: Progress = silent,
+) -> AuditResult:
+    """Audit several people together: every arm must hold pictures of each. Raises InputError."""
+    chosen = settings or AuditSettings()
+    arms = _check(people, gallery, instruments)
+    generator = torch.Generator().manual_seed(chosen.seed)
+
+    def look(photos: Tensor, stage: str, attributes: bool = True) -> Faces:
+        return observe(
+            photos, instruments, attributes=attributes, batch=chosen.batch, stage=stage, progress=progress
+        )
+
+    strangers = look(gallery.photos, "gallery", False)
+    references = [look(person.photos, "reference photos") for person in people]
+    if not all(faces.faces for faces in references):
+        raise InputError(
+            "No face was found in any reference photo of a person.", "Give clear photos of the face."
+        )
+    owner, enrolled = _gallery_owners(gallery, strangers)
+    benches = {
+        judge.name: build(
+            [faces.embeddings[judge.name] for faces in references],
+            strangers.embeddings[judge.name],
+            owner,
+            chosen,
+            generator,
+        )
+        for judge in instruments.judges
+    }
+    reference_photos = torch.cat([person.photos for person in people])
+    photo_quality = PhotoQuality(
+        instruments, reference_photos, _natural(reference_photos, gallery.photos), chosen.batch
+    )
+    seen = {key: [look(person.pictures[key], f"pictures of {key}") for person in people] for key in arms}
+    results = _arms(people, seen, references, benches, instruments, photo_quality, chosen, generator)
+    cards = [
+        _card(judge.name, judge.family, instruments, benches[judge.name]) for judge in instruments.judges
+    ]
+    raised = [
+        *flags.judge_flags(cards, surrogates),
+        *flags.bench_flags(cards, chosen, strangers.faces),
+        *flags.photo_flags(people, gallery),
+        *flags.arm_flags(results, chosen),
+    ]
+    size = len(people) + enrolled
+    return AuditResult(
+        tier=TIER,
+        claims=claims(results, size, len(people), chosen),
+        flags=raised,
+        people=len(people),
+        gallery=size,
+        gallery_photos=strangers.pictures,
+        gallery_without_face=strangers.pictures - strangers.faces,
+        reference_photos=reference_photos.shape[0],
+        reference_faces=_success(references, instruments),
+        judges=cards,
+        arms=results,
+        settings=chosen,
+        surrogates=[model.name for model in surrogates],
+        versions={"visard": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    )
+
+
+def _check(people: Sequence[Person], gallery: Strangers, instruments: Instruments) -> list[str]:
+    if not people or not instruments.judges:
+        raise InputError(
+            "An audit needs at least one person and one judge.", "Give photos and a kit with judges."
+        )
+    if len(gallery.labels) != gallery.photos.shape[0]:
+        raise InputError("The gallery needs one label a photo.", "Say whose each photo is.")
+    arms = list(people[0].pictures)
+    for person in people:
+        if list(person.pictures) != arms or not all(len(rows) for rows in person.pictures.values()):
+            raise InputError(
+                "Every arm needs pictures of every person.",
+                "Generate the missing pictures, or audit fewer arms.",
+            )
+    if not arms:
+        raise InputError("There are no pictures to audit.", "Generate some first.")
+    return arms
+
+
+def _gallery_owners(gallery: Strangers, seen: Faces) -> tuple[Tensor, int]:
+    """Whose each detected stranger's face is, 0..N-1, and N."""
+    labels = [label for label, face in zip(gallery.labels, seen.has_face.tolist(), strict=True) if face]
+    index = {label: number for number, label in enumerate(dict.fromkeys(labels))}
+    if len(index) < 2:
+        raise InputError(
+            "The gallery shows fewer than two strangers.",
+            "Add photos of other people; a hundred people is a good size.",
+        )
+    return torch.tensor([index[label] for label in labels]), len(index)
+
+
+def _natural(reference: Tensor, strangers: Tensor) -> Tensor:
+    return torch.cat([reference, strangers]) if reference.shape[1:] == strangers.shape[1:] else strangers
+
+
+def _arms(
+    people: Sequence[Person],
+    seen: Mapping[str, Sequence[Faces]],
+    references: Sequence[Faces],
+    benches: Mapping[str, Bench],
+    instruments: Instruments,
+    photo_quality: PhotoQuality,
+    settings: AuditSettings,
+    generator: torch.Generator,
+) -> list[ArmResult]:
+    bootstrap = SubjectBootstrap(len(people), settings.draws, generator)
+    owners = {
+        key: torch.repeat_interleave(torch.tensor([faces.pictures for faces in arm]))
+        for key, arm in seen.items()
+    }
+    weights = {key: bootstrap.weights(owner) for key, owner in owners.items()}
+    scores = {
+        (key, name): _scores(arm, owners[key], bench, name)
+        for key, arm in seen.items()
+        for name, bench in benches.items()
+    }
+    results = []
+    for key, arm in seen.items():
+        name, prompt = split_key(key)
+        other = f"{settings.undefended}/{prompt}" if prompt else settings.undefended
+        comparable = other != key and other in seen
+        results.append(
+            ArmResult(
+                arm=name,
+                prompt=prompt,
+                pictures=owners[key].numel(),
+                faces=_success(arm, instruments),
+                judges=[
+                    judge_figures(
+                        judge,
+                        scores[key, judge],
+                        bootstrap,
+                        weights[key],
+                        settings,
+                        generator,
+                        (scores[other, judge], weights[other]) if comparable else None,
+                    )
+                    for judge in benches
+                ],
+                quality=photo_quality.measure(
+                    torch.cat([person.pictures[key] for person in people]), arm, references, generator
+                ),
+            )
+        )
+    return results
+
+
+def _scores(arm: Sequence[Faces], owner: Tensor, bench: Bench, judge: str) -> Scores:
+    rows = [faces.embeddings[judge] for faces in arm if faces.faces]
+    embeddings = torch.cat(rows) if rows else torch.empty(0, bench.templates.shape[1])
+    return Scores(bench, embeddings @ bench.templates.T, torch.cat([faces.has_face for faces in arm]), owner)
+
+
+def _success(looks: Sequence[Faces], instruments: Instruments) -> FaceSuccess:
+    faces, pictures = sum(look.faces for look in looks), sum(look.pictures for look in looks)
+    detector = instruments.detector
+    return FaceSuccess(faces / pictures, faces, pictures, f"{detector.name}, {detector.setting}")
+
+
+def _card(name: str, family: str, instruments: Instruments, bench: Bench) -> JudgeCard:
+    real = det_curve(bench.real_own, bench.non_mated).thinned()
+    return JudgeCard(
+        name=name,
+        family=family,
+        sha256=instruments.hashes.get(name, ""),
+        search_threshold=bench.search,
+        match_thresholds={f"{rate:g}": threshold for rate, threshold in bench.matches.items()},
+        real_linked=bench.real_linked,
+        real_similarity=float(bench.real_own.double().mean()),
+        real_match_rates={f"{rate:g}": bench.real_match_rate(rate) for rate in bench.matches},
+        real_det=Curve(real.fmr.tolist(), real.fnmr.tolist()),
+        non_mated_comparisons=bench.non_mated.numel(),
+    )

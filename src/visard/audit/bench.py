@@ -1,0 +1,106 @@
+"""A judge on the bench.
+
+Its gallery, its thresholds from strangers' real photos, and how well it knows real faces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from visard.audit.inputs import AuditSettings
+from visard.metrics.bootstrap import group_weights
+from visard.metrics.identification import (
+    resampled_search_thresholds,
+    search_threshold,
+    unenrolled_top_scores,
+)
+from visard.metrics.identity_similarity import reference_embedding
+from visard.metrics.verification import resampled_thresholds, resolvable, threshold_at
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything about a judge that does not depend on the generated pictures.
+
+    templates (S + N, D): the S audited people first, then N strangers; non_mated (K,): strangers' photos
+    against other strangers; real_own, real_others (R,), (R, S + N): real photos against their own person
+    (that photo left out) and against the gallery with the own column at -inf. `*_draws` are the thresholds of
+    every bootstrap draw.
+    """
+
+    templates: Tensor
+    non_mated: Tensor
+    search: float
+    search_draws: Tensor
+    search_probes: int
+    matches: dict[float, float]
+    match_draws: dict[float, Tensor]
+    real_own: Tensor
+    real_others: Tensor
+
+    @property
+    def real_linked(self) -> float:
+        """Share of real photos that name their own person in the gallery."""
+        best_other = self.real_others.max(1).values
+        return float(((self.real_own > best_other) & (self.real_own > self.search)).double().mean())
+
+    def real_match_rate(self, rate: float) -> float:
+        return float((self.real_own > self.matches[rate]).double().mean())
+
+
+def build(
+    people: list[Tensor],
+    strangers: Tensor,
+    owner: Tensor,
+    settings: AuditSettings,
+    generator: torch.Generator,
+) -> Bench:
+    """people.
+
+    The (r, D) embeddings of each person's clean photos; strangers (M, D) and owner (M,) in 0..N-1.
+    """
+    count = int(owner.max()) + 1
+    own_templates = torch.stack([reference_embedding(photos) for photos in people])
+    templates = torch.stack([reference_embedding(strangers[owner == who]) for who in range(count)])
+    scores = strangers @ templates.T
+    columns = torch.arange(count)
+    tops = unenrolled_top_scores(scores, owner)
+    non_mated = scores[owner[:, None] != columns]
+    weights = group_weights(count, settings.draws, generator)
+    rates = [rate for rate in settings.false_match_rates if resolvable(non_mated.numel(), rate)]
+    draws = resampled_thresholds(scores, owner, weights, rates)
+    gallery = torch.cat([own_templates, templates])
+    real_own, real_others = _leave_one_out(people, strangers, owner, gallery)
+    return Bench(
+        templates=gallery,
+        non_mated=non_mated,
+        search=search_threshold(tops, settings.fpir),
+        search_draws=resampled_search_thresholds(tops, owner, weights, settings.fpir),
+        search_probes=tops.numel(),
+        matches={rate: threshold_at(non_mated, rate) for rate in rates},
+        match_draws={rate: draws[:, column] for column, rate in enumerate(rates)},
+        real_own=real_own,
+        real_others=real_others,
+    )
+
+
+def _leave_one_out(
+    people: list[Tensor], strangers: Tensor, owner: Tensor, gallery: Tensor
+) -> tuple[Tensor, Tensor]:
+    own, others = [], []
+    everybody = people + [strangers[owner == who] for who in range(int(owner.max()) + 1)]
+    for column, photos in enumerate(everybody):
+        if photos.shape[0] < 2:
+            continue
+        for index in range(photos.shape[0]):
+            rest = torch.cat([photos[:index], photos[index + 1 :]])
+            own.append(photos[index] @ reference_embedding(rest))
+            row = gallery @ photos[index]
+            row[column] = -torch.inf
+            others.append(row)
+    if not own:
+        return torch.empty(0), torch.empty(0, gallery.shape[0])
+    return torch.stack(own), torch.stack(others)

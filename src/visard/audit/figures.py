@@ -1,0 +1,230 @@
+"""What one judge says of one arm: every figure of the table, from one matrix of similarities."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from visard.audit.accounting import account
+from visard.audit.bench import Bench
+from visard.audit.inputs import AuditSettings
+from visard.audit.result import Curve, Difference, Histogram, JudgeFigures, LinkedIn, MatchRate, RankRate
+from visard.metrics.bootstrap import (
+    Estimate,
+    SubjectBootstrap,
+    estimate,
+    percentile_interval,
+    weighted_share,
+)
+from visard.metrics.identity_similarity import identity_similarity
+from visard.metrics.linkability import picture_linkability, repulsion_p_value
+from visard.metrics.retrieval import median_rank, rank_from_bottom, ranks, retrieval_rate
+from visard.metrics.subject_linkage import linked_at_least_once, worst_decile
+from visard.metrics.verification import auc, det_curve, equal_error_rate, match_rate
+
+HISTOGRAM_BINS = 48
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One arm before one judge.
+
+    similarities (F, G) of the F pictures with a face to the gallery; has_face (P,); owner (P,) index of the
+    person, which is also the person's column in the gallery.
+    """
+
+    bench: Bench
+    similarities: Tensor
+    has_face: Tensor
+    owner: Tensor
+
+    @cached_property
+    def true(self) -> Tensor:
+        return self.owner[self.has_face]
+
+    @cached_property
+    def own(self) -> Tensor:
+        """(F,) similarity to the person."""
+        return self.similarities.gather(1, self.true[:, None]).squeeze(1)
+
+    @cached_property
+    def others(self) -> Tensor:
+        """(F, G) with the person's own column at -inf."""
+        columns = torch.arange(self.similarities.shape[1])
+        return self.similarities.masked_fill(self.true[:, None] == columns, -torch.inf)
+
+    @cached_property
+    def best_other(self) -> Tensor:
+        return self.others.max(1).values
+
+    @cached_property
+    def search_score(self) -> Tensor:
+        """(P,) score with which a search would name the person.
+
+        -inf where it names another or sees no face.
+        """
+        return self._spread(self.own.masked_fill(self.best_other >= self.own, -torch.inf))
+
+    @cached_property
+    def linked(self) -> Tensor:
+        """(P,) whether a search of the gallery names the person."""
+        return self.search_score > self.bench.search
+
+    def _spread(self, values: Tensor) -> Tensor:
+        everywhere = torch.full((self.has_face.numel(),), -torch.inf)
+        everywhere[self.has_face] = values
+        return everywhere
+
+    def linked_draws(self) -> Tensor:
+        """(draws, P): linked or not under the threshold of each draw."""
+        return self.search_score > self.bench.search_draws[:, None]
+
+    def match_draws(self, rate: float) -> Tensor:
+        return self._spread(self.own) > self.bench.match_draws[rate][:, None]
+
+
+def judge_figures(
+    name: str,
+    scores: Scores,
+    bootstrap: SubjectBootstrap,
+    weights: Tensor,
+    settings: AuditSettings,
+    generator: torch.Generator,
+    undefended: tuple[Scores, Tensor] | None,
+) -> JudgeFigures:
+    """All figures of a judge.
+
+    `weights` (draws, P) are the arm's bootstrap weights, `undefended` the arm to compare with.
+    """
+    bench, own, total = scores.bench, scores.own, scores.has_face.numel()
+    units, unit = bootstrap.units(scores.owner), bootstrap.unit
+    places = ranks(scores.similarities, scores.true)
+    rest = scores.others[scores.others > -torch.inf]
+    replicas = scores.linked_draws()
+    linked_detected = scores.linked[scores.has_face]
+    det = det_curve(scores._spread(own), bench.non_mated).thinned()
+    names_another = scores._spread(scores.best_other)
+    return JudgeFigures(
+        judge=name,
+        accounting=account(scores.linked, scores.has_face),
+        linked=estimate(_share(scores.linked), weighted_share(replicas, weights), units, unit),
+        linked_detected=estimate(
+            _share(linked_detected),
+            weighted_share(replicas, weights * scores.has_face),
+            bootstrap.units(scores.true),
+            unit,
+        ),
+        difference=None if undefended is None else _difference(scores, weights, *undefended),
+        similarity=identity_similarity(own, total),
+        similarity_to_strangers=float(rest.double().mean()) if rest.numel() else math.nan,
+        ranks=[
+            RankRate(k, retrieval_rate(places, k, total), retrieval_rate(places, k))
+            for k in settings.ranks
+            if k < scores.similarities.shape[1]
+        ],
+        median_rank=median_rank(places),
+        worst_rank=float(places.max()) if places.numel() else math.nan,
+        last_place=_share(rank_from_bottom(scores.similarities, scores.true) == 1),
+        matches=[
+            MatchRate(
+                rate,
+                threshold,
+                estimate(
+                    match_rate(scores._spread(own), threshold),
+                    weighted_share(scores.match_draws(rate), weights),
+                    units,
+                    unit,
+                ),
+            )
+            for rate, threshold in bench.matches.items()
+        ],
+        eer=equal_error_rate(own, bench.non_mated),
+        auc=auc(own, bench.non_mated),
+        auc_same_pictures=auc(own, rest),
+        linkability=picture_linkability(scores.similarities, scores.true, settings.null_draws, generator),
+        repulsion_p=repulsion_p_value(scores.similarities, scores.true, settings.draws, generator),
+        linked_in=[
+            LinkedIn(k, share)
+            for k in settings.pictures_out
+            if (share := _linked_in(scores, k, bootstrap, weights)) is not None
+        ],
+        worst_decile=worst_decile(scores.linked, scores.owner),
+        names_another=estimate(
+            _share((scores.best_other > bench.search) & (scores.best_other >= own)),
+            weighted_share(
+                (names_another > bench.search_draws[:, None]) & (names_another >= scores._spread(own)),
+                weights * scores.has_face,
+            ),
+            bootstrap.units(scores.true),
+            unit,
+        ),
+        det=Curve(det.fmr.tolist(), det.fnmr.tolist()),
+        histogram=_histogram(own, rest),
+        similarities=_per_person(scores),
+    )
+
+
+def _share(hits: Tensor) -> float:
+    return float(hits.double().mean()) if hits.numel() else math.nan
+
+
+def _difference(scores: Scores, weights: Tensor, other: Scores, other_weights: Tensor) -> Difference:
+    """Against the undefended arm.
+
+    Both draw the same people, the same strangers and hence the same thresholds.
+    """
+    shares = []
+    for detected in (False, True):
+        values, replicas = [], []
+        for arm, drawn in ((scores, weights), (other, other_weights)):
+            counted = drawn * arm.has_face if detected else drawn
+            values.append(_share(arm.linked[arm.has_face] if detected else arm.linked))
+            replicas.append(weighted_share(arm.linked_draws(), counted))
+        shares.append((values[0] - values[1], percentile_interval(replicas[0] - replicas[1])))
+    (overall, overall_interval), (detected_only, detected_interval) = shares
+    return Difference(overall, overall_interval, detected_only, detected_interval)
+
+
+def _linked_in(scores: Scores, k: int, bootstrap: SubjectBootstrap, weights: Tensor) -> Estimate | None:
+    chance = linked_at_least_once(scores.linked, scores.owner, k)
+    usable = ~chance.isnan()
+    if not bool(usable.any()):
+        return None
+    if bootstrap.subjects > 1:
+        replicas = chance[bootstrap.chosen].nanmean(1)
+    else:  # one person: what k pictures would give if this many of the pictures had been linked
+        n = scores.owner.numel()
+        by_count = [1 - math.comb(n - m, k) / math.comb(n, k) for m in range(n + 1)]
+        hits = (weights * scores.linked).sum(1).round().long()
+        replicas = torch.tensor(by_count, dtype=torch.float64)[hits]
+    units = int(usable.sum()) if bootstrap.subjects > 1 else scores.owner.numel() // k
+    return estimate(float(chance[usable].mean()), replicas, units, bootstrap.unit)
+
+
+def _histogram(mated: Tensor, non_mated: Tensor) -> Histogram:
+    if not mated.numel() or not non_mated.numel():
+        return Histogram([], [], [])
+    low = min(float(mated.min()), float(non_mated.min()))
+    high = max(float(mated.max()), float(non_mated.max()), low + 1e-3)
+    edges = torch.linspace(low, high, HISTOGRAM_BINS + 1, dtype=torch.float64)
+    width = (high - low) / HISTOGRAM_BINS
+    mated_density, non_mated_density = (
+        torch.histc(scores.double(), HISTOGRAM_BINS, low, high) / (scores.numel() * width)
+        for scores in (mated, non_mated)
+    )
+    return Histogram(edges.tolist(), mated_density.tolist(), non_mated_density.tolist())
+
+
+def _per_person(scores: Scores) -> list[list[float | None]]:
+    spread = scores._spread(scores.own)
+    return [
+        [
+            float(value) if face else None
+            for value, face in zip(spread[mine], scores.has_face[mine], strict=True)
+        ]
+        for mine in (scores.owner == person for person in range(int(scores.owner.max()) + 1))
+    ]

@@ -1,0 +1,208 @@
+"""What an audit found.
+
+Plain dataclasses that become JSON. Scores and counts only: no embedding, path or name.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from visard.audit.accounting import Accounting
+from visard.audit.inputs import AuditSettings
+from visard.metrics.bootstrap import Estimate
+from visard.metrics.face_success import FaceSuccess
+from visard.metrics.frechet import Frechet
+from visard.metrics.identity_similarity import IdentitySimilarity
+from visard.metrics.linkability import Linkability
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class RankRate:
+    """Rk-U: share with the person among the first k, over all pictures and over those with a face."""
+
+    k: int
+    overall: float
+    detected: float
+
+
+@dataclass(frozen=True)
+class MatchRate:
+    """TMR at one false match rate, over all pictures."""
+
+    fmr: float
+    threshold: float
+    rate: Estimate
+
+
+@dataclass(frozen=True)
+class LinkedIn:
+    """Share of people linked at least once when k of their pictures are out."""
+
+    k: int
+    people: Estimate
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Linked share minus that of the undefended arm, with its interval, by both ways of counting."""
+
+    overall: float
+    overall_interval: tuple[float, float]
+    detected: float
+    detected_interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Densities over shared bin edges.
+
+    Pictures against the person, and the same pictures against strangers.
+    """
+
+    edges: list[float]
+    mated: list[float]
+    non_mated: list[float]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A DET curve, false match rate descending in strictness."""
+
+    fmr: list[float]
+    fnmr: list[float]
+
+
+@dataclass(frozen=True)
+class JudgeFigures:
+    """What one judge says of one arm. `similarities`: per person, per picture, null without a face."""
+
+    judge: str
+    accounting: Accounting
+    linked: Estimate
+    linked_detected: Estimate
+    difference: Difference | None
+    similarity: IdentitySimilarity
+    similarity_to_strangers: float
+    ranks: list[RankRate]
+    median_rank: float
+    worst_rank: float
+    last_place: float
+    matches: list[MatchRate]
+    eer: float
+    auc: float
+    auc_same_pictures: float
+    linkability: Linkability
+    repulsion_p: float
+    linked_in: list[LinkedIn]
+    worst_decile: float
+    names_another: Estimate
+    det: Curve
+    histogram: Histogram
+    similarities: list[list[float | None]]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Picture quality and resemblance; None where the instrument was not given."""
+
+    frechet: Frechet | None
+    brisque: float | None
+    brisque_model: str
+    naturalness: float | None
+    attributes: dict[str, float]
+    attributes_of_photos: dict[str, float]
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """One arm under one prompt."""
+
+    arm: str
+    prompt: str
+    pictures: int
+    faces: FaceSuccess
+    judges: list[JudgeFigures]
+    quality: Quality
+
+    @property
+    def key(self) -> str:
+        return f"{self.arm}/{self.prompt}" if self.prompt else self.arm
+
+    @property
+    def strongest(self) -> JudgeFigures:
+        """The judge that links most: an attacker would choose it."""
+        return max(self.judges, key=lambda judge: (judge.linked.value, judge.similarity.overall))
+
+
+@dataclass(frozen=True)
+class JudgeCard:
+    """A judge, its thresholds from strangers' real photos, and how it does on real faces."""
+
+    name: str
+    family: str
+    sha256: str
+    search_threshold: float
+    match_thresholds: dict[str, float]
+    real_linked: float
+    real_similarity: float
+    real_match_rates: dict[str, float]
+    real_det: Curve
+    non_mated_comparisons: int
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A reason to distrust this audit; `where` names the arm or judge it concerns."""
+
+    code: str
+    title: str
+    message: str
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """The whole audit. `claims` holds one sentence a defended arm, the least favourable first."""
+
+    tier: str
+    claims: list[str]
+    flags: list[Flag]
+    people: int
+    gallery: int
+    gallery_photos: int
+    gallery_without_face: int
+    reference_photos: int
+    reference_faces: FaceSuccess
+    judges: list[JudgeCard]
+    arms: list[ArmResult]
+    settings: AuditSettings
+    surrogates: list[str]
+    versions: dict[str, str]
+    schema: int = SCHEMA
+
+    @property
+    def trusted(self) -> bool:
+        return not self.flags
+
+    def arm(self, name: str, prompt: str) -> ArmResult | None:
+        """The arm of that name under that prompt, if it was audited."""
+        return next((row for row in self.arms if (row.arm, row.prompt) == (name, prompt)), None)
+
+    def to_json(self) -> str:
+        """The whole tree; figures that do not exist are null."""
+        return json.dumps(_plain(asdict(self)), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value
