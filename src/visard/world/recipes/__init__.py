@@ -37,6 +37,9 @@ Recipe = Callable[[str, Job], dict[str, Any]]
 """Trains the named model, writes its file and card, and returns the scores measured on that file."""
 
 RECIPES: dict[str, str] = {
+    "autoencoder": "autoencoder",
+    "decoder": "autoencoder",
+    "text-to-image": "text_to_image",
     "irse": "recognizers",
     "ir": "recognizers",
     "mobileface": "recognizers",

@@ -113,7 +113,7 @@ def train(
 
 
 def one_cycle(spent: float, warmup: float) -> float:
-    """The learning rate's factor: linearly up over the first `warmup` of the budget, then a half cosine down."""
+    """The learning rate's factor: linearly up over the first `warmup` of the budget, a half cosine after."""
     if spent < warmup:
         return 0.02 + 0.98 * spent / warmup
     return 0.5 * (1 + math.cos(math.pi * (spent - warmup) / (1 - warmup)))
@@ -125,7 +125,7 @@ def ramp(spent: float, start: float, end: float) -> float:
 
 
 def seeded(seed: int, build: Callable[[], T]) -> T:
-    """Call `build` with the global stream seeded, then put that stream back: initial weights follow the seed."""
+    """Call `build` with the global stream seeded, and put that stream back: weights follow the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build()

@@ -1,0 +1,164 @@
+"""Trains the micro Stable Diffusion's autoencoder: first both halves, then the decoder alone on fixed latents.
+
+Once "autoencoder" has run the latent space stays as it is, so "decoder" and the text-to-image recipe can go on
+side by side.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from visard.diffusion.backbone import Backbone
+from visard.diffusion.blueprints import write_blueprint
+from visard.diffusion.folders import write_part
+from visard.world.captions import VOCABULARY
+from visard.world.dataset import Pictures, load
+from visard.world.recipes import Job
+from visard.world.recipes.card import parameters, training_facts, write_card
+from visard.world.recipes.training import Batches, Clock, Figures, train
+
+FOLDER = "stable-diffusion"
+BATCH = 8
+LEARNING_RATE = {"autoencoder": 2e-3, "decoder": 1e-3}
+KL_WEIGHT = 1e-4
+FACE_WEIGHT = 3.0
+EDGE_WEIGHT = 1.0
+_MEASURED = 256
+
+
+def build(name: str, job: Job) -> dict[str, Any]:
+    """Train and export the autoencoder ("autoencoder") or its decoder on fixed latents ("decoder")."""
+    folder = job.out / FOLDER
+    if not folder.exists():
+        write_blueprint(
+            "micro",
+            folder,
+            words=VOCABULARY,
+            prediction_type="v_prediction",
+            seed=job.seed,
+            dtype=torch.float16,
+        )
+    vae = Backbone.load(folder).vae
+    pictures = load("base", job.data)
+    frozen = name == "decoder"
+    latents = encode_all(vae, pictures, job) if frozen else None
+    trained_parts = {"decoder": vae.decoder, "post": vae.post_quant_conv}
+    if not frozen:
+        trained_parts |= {"encoder": vae.encoder, "quant": vae.quant_conv}
+    batches = Batches(len(pictures), BATCH, job.seed)
+    weights = torch.from_numpy(pictures.boxes)
+
+    def step(clock: Clock) -> tuple[Tensor, Figures]:
+        chosen = batches(clock.step)
+        images = picture_batch(pictures, chosen).to(job.device)
+        face = face_mask(weights[chosen], images.shape[-1]).to(job.device)
+        kl: Tensor | float = 0.0
+        if latents is None:
+            if torch.rand((), generator=clock.generator) < 0.5:
+                images, face = images.flip(-1), face.flip(-1)
+            moments = vae.quant_conv(vae.encoder(images)).float()
+            mean, log_variance = moments.chunk(2, 1)
+            log_variance = log_variance.clamp(-30, 20)
+            kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
+        else:
+            mean, log_variance = (latents[chosen].to(job.device) for latents in latents)
+        noise = torch.randn(mean.shape, generator=clock.generator).to(job.device)
+        output = vae.decoder(vae.post_quant_conv(mean + (0.5 * log_variance).exp() * noise)).float()
+        sharp, flat = reconstruction_loss(output, images, 1 + (FACE_WEIGHT - 1) * face)
+        return sharp + flat + KL_WEIGHT * kl, {"l1": flat, "edges": sharp, "kl": kl}
+
+    trained = train(
+        step,
+        trained_parts,
+        lr=LEARNING_RATE[name],
+        seed=job.seed,
+        minutes=job.minutes,
+        steps=job.steps,
+        batch=BATCH,
+        ema=0.998,
+        weight_decay=0.0,
+        device=job.device,
+        stage=name,
+        progress=job.progress,
+        state_file=job.state_folder / f"{name}.safetensors",
+    )
+    if not frozen:
+        means, _ = encode_all(vae, pictures, job, limit=1024)
+        vae.register_to_config(scaling_factor=round(1 / float(means.std()), 4))
+    write_part(folder, "vae", vae, torch.float16)
+    scores = measure(folder, load("regressor", job.data))
+    write_card(
+        job.out / FOLDER / "vae",
+        title=f"{name} of the micro Stable Diffusion",
+        purpose="AutoencoderKL, 128 px pictures to 16 x 16 x 4 latents.",
+        facts={
+            "parameters": parameters(vae),
+            "pictures": len(pictures),
+            **training_facts(trained.steps, trained.seconds, BATCH, job.seed, job.device),
+        },
+        scores=scores,
+        row={},
+    )
+    return scores
+
+
+def picture_batch(pictures: Pictures, chosen: Tensor) -> Tensor:
+    """Picture tensor (B, 3, H, W) of the chosen rows."""
+    pixels = torch.from_numpy(pictures.pixels[chosen.numpy()])
+    return (pixels.permute(0, 3, 1, 2).float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+
+
+def face_mask(boxes: Tensor, size: int) -> Tensor:
+    """(B, 1, size, size): 1 inside the face box, 0 elsewhere."""
+    at = torch.arange(size)
+    x = (at >= boxes[:, 0:1]) & (at <= boxes[:, 2:3])
+    y = (at >= boxes[:, 1:2]) & (at <= boxes[:, 3:4])
+    return (x[:, None, :] & y[:, :, None])[:, None].float()
+
+
+def reconstruction_loss(output: Tensor, images: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Weighted L1 of the finite differences (what keeps edges sharp) and of the pixels."""
+    error = output - images
+    across = (error[..., 1:] - error[..., :-1]).abs() * weight[..., 1:]
+    down = (error[..., 1:, :] - error[..., :-1, :]).abs() * weight[..., 1:, :]
+    return EDGE_WEIGHT * (across.mean() + down.mean()), (error.abs() * weight).mean()
+
+
+@torch.no_grad()
+def encode_all(vae: Any, pictures: Pictures, job: Job, limit: int | None = None) -> tuple[Tensor, Tensor]:
+    """Posterior means and log-variances (N, 4, 16, 16) of a set, unscaled."""
+    moments = []
+    count = min(limit or len(pictures), len(pictures))
+    for first in range(0, count, 32):
+        images = picture_batch(pictures, torch.arange(first, min(first + 32, count)))
+        with torch.autocast(torch.device(job.device).type, torch.bfloat16):
+            moments.append(vae.quant_conv(vae.encoder(images.to(job.device))).float().cpu())
+        if first % 1024 == 0:
+            job.progress("encoding", first, count)
+    mean, log_variance = torch.cat(moments).chunk(2, 1)
+    return mean, log_variance.clamp(-30, 20)
+
+
+@torch.no_grad()
+def measure(folder: Path, pictures: Pictures) -> dict[str, float]:
+    """PSNR (dB) of encode-decode on unseen people, whole picture and face box."""
+    backbone = Backbone.load(folder)
+    images = picture_batch(pictures, torch.arange(min(_MEASURED, len(pictures))))
+    output = torch.cat([backbone.decode(backbone.encode(part).mean) for part in images.split(32)]).clamp(
+        -1, 1
+    )
+    error = ((output - images) / 2) ** 2
+    face = face_mask(torch.from_numpy(pictures.boxes[: len(images)]), images.shape[-1])
+    inside = (error * face).sum() / (3 * face.sum())
+    return {
+        "pictures": len(images),
+        "PSNR": -10 * float(error.mean().log10()),
+        "PSNR of the face": -10 * float(inside.log10()),
+    }
+
+
+__all__ = ["FOLDER", "build", "encode_all", "face_mask", "measure", "picture_batch", "reconstruction_loss"]

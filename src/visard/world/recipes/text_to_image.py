@@ -1,0 +1,111 @@
+"""Trains the micro Stable Diffusion's UNet and text encoder on captioned latents of the base people.
+
+v-prediction with min-SNR weights (Hang et al. 2023, gamma 5) and captions dropped at random for guidance.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from visard.diffusion.backbone import Backbone
+from visard.diffusion.folders import write_part
+from visard.errors import ModelError
+from visard.world.dataset import load
+from visard.world.recipes import Job
+from visard.world.recipes.autoencoder import FOLDER, encode_all
+from visard.world.recipes.card import parameters, training_facts, write_card
+from visard.world.recipes.training import Batches, Clock, Figures, train
+
+BATCH = 32
+LEARNING_RATE = 8e-4
+CAPTION_DROPOUT = 0.1
+SNR_GAMMA = 5.0
+
+
+def build(name: str, job: Job) -> dict[str, Any]:
+    """Train and export the UNet and the text encoder. Needs the autoencoder's folder in `job.out`."""
+    folder = job.out / FOLDER
+    if not folder.exists():
+        raise ModelError(f"{folder} is not there yet.", "Run the recipe 'autoencoder' first.")
+    backbone = Backbone.load(folder)
+    pictures = load("base", job.data)
+    mean, log_variance = encode_all(backbone.vae, pictures, job)
+    scale = float(backbone.vae.config.scaling_factor)
+    mean, std = mean * scale, (0.5 * log_variance).exp() * scale
+    length = backbone.text_encoder.config.max_position_embeddings
+    tokens = backbone.tokenizer(
+        pictures.captions, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
+    ).input_ids
+    empty = backbone.tokenizer([""], padding="max_length", max_length=length, return_tensors="pt").input_ids
+    batches = Batches(len(pictures), BATCH, job.seed)
+    schedule, unet, text_encoder = backbone.schedule, backbone.unet, backbone.text_encoder
+
+    def step(clock: Clock) -> tuple[Tensor, Figures]:
+        chosen, generator = batches(clock.step), clock.generator
+        z0 = mean[chosen] + std[chosen] * torch.randn(mean[chosen].shape, generator=generator)
+        t = torch.randint(0, len(schedule), (len(chosen),), generator=generator)
+        noise = torch.randn(z0.shape, generator=generator)
+        drop = torch.rand(len(chosen), 1, generator=generator) < CAPTION_DROPOUT
+        ids = torch.where(drop, empty, tokens[chosen])
+        z0, t, noise, ids = (x.to(job.device) for x in (z0, t, noise, ids))
+        output = unet(
+            schedule.add_noise(z0, noise, t), t, encoder_hidden_states=text_encoder(ids)[0]
+        ).sample.float()
+        snr = schedule.snr(t)
+        weight = snr.clamp(max=SNR_GAMMA) / (snr + 1)
+        error = ((output - schedule.target(z0, noise, t)) ** 2).mean((1, 2, 3))
+        return (weight * error).mean(), {"error": error.mean()}
+
+    trained = train(
+        step,
+        {"unet": unet, "text_encoder": text_encoder},
+        lr=LEARNING_RATE,
+        seed=job.seed,
+        minutes=job.minutes,
+        steps=job.steps,
+        batch=BATCH,
+        ema=0.999,
+        device=job.device,
+        stage=name,
+        progress=job.progress,
+        state_file=job.state_folder / f"{name}.safetensors",
+    )
+    write_part(folder, "unet", unet, torch.float16)
+    write_part(folder, "text_encoder", text_encoder, torch.float16)
+    scores = {"validation error": _validate(backbone, job)}
+    write_card(
+        folder / "unet",
+        title="The micro Stable Diffusion's UNet and text encoder",
+        purpose="Text-to-image at 128 px for the embedded world, v-prediction.",
+        facts={
+            "parameters": parameters(unet) + parameters(text_encoder),
+            "pictures": len(pictures),
+            **training_facts(trained.steps, trained.seconds, BATCH, job.seed, job.device),
+        },
+        scores=scores,
+        row={},
+    )
+    return scores
+
+
+@torch.no_grad()
+def _validate(backbone: Backbone, job: Job) -> float:
+    """Mean squared error of the prediction on unseen people with their captions, timesteps evenly spread."""
+    pictures = load("regressor", job.data)
+    count = min(256, len(pictures))
+    mean, _ = encode_all(backbone.vae, pictures, job, limit=count)
+    z0 = mean * float(backbone.vae.config.scaling_factor)
+    noise = torch.randn(z0.shape, generator=torch.Generator().manual_seed(0))
+    t = torch.linspace(0, len(backbone.schedule) - 1, count).long()
+    errors = []
+    for part in torch.arange(count).split(64):
+        text = backbone.embed_text([pictures.captions[i] for i in part])
+        zt = backbone.schedule.add_noise(z0[part], noise[part], t[part])
+        output = backbone.predict(zt, t[part], text).cpu()
+        errors.append(
+            ((output - backbone.schedule.target(z0[part], noise[part], t[part])) ** 2).mean((1, 2, 3))
+        )
+    return float(torch.cat(errors).mean())
