@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from visard.diffusion.backbone import Backbone
+from visard.errors import TrainingError
 from visard.personalization.budget import Budget
 from visard.personalization.fine_tuning import Autocast
 from visard.personalization.identity import IdentityLoss, Landmarks
@@ -86,6 +87,8 @@ class Decoupling:
     def step(self, images: Tensor, centre: Tensor, text: Tensor, stage: Stage) -> tuple[Tensor, StepFigures]:
         """X' after one projected sign-descent step (Algorithm 1, lines 8-12), and what was seen on the way.
 
+        Raises TrainingError when the gradient is not a number.
+
         `images` and the `centre` of the ball are (B, 3, H, W) in [-1, 1]; `text` is (B, L, D).
         """
         figures = StepFigures()
@@ -93,12 +96,18 @@ class Decoupling:
             self._gradient(images[rows], text[rows], self.fallback[rows], stage, figures)
             for rows in self._micro_batches(len(images))
         ]
-        return self.budget.descend(images, torch.cat(gradients), centre), figures
+        gradient = torch.cat(gradients)
+        if not torch.isfinite(gradient).all():
+            raise TrainingError(
+                "Decoupling stopped: the gradient of the photos is not a number.",
+                'Set fine_tuning.precision = "fp32" or lower the learning rate, and start again.',
+            )
+        return self.budget.descend(images, gradient, centre), figures
 
     def reconstruction_loss(self, images: Tensor, text: Tensor, noise: Noise) -> Tensor:
         """L_rec (B,) of eq. 8 as a mean over the latent: how well the frozen model denoises each photo."""
         schedule = self.backbone.schedule
-        t = noise.timesteps(len(schedule.alphas_cumprod))
+        t = noise.timesteps(len(schedule))
         z0 = self._encode(images, noise)
         with self.autocast():
             output = self.backbone.predict(schedule.add_noise(z0, noise.diffusion, t), t, text)
@@ -107,7 +116,7 @@ class Decoupling:
     def denoised(self, images: Tensor, text: Tensor, noise: Noise) -> Tensor:
         """x0-hat: the one-step clean prediction as pictures (B, 3, H, W), differentiable in `images`."""
         schedule = self.backbone.schedule
-        t = noise.timesteps(min(self.settings.t_max, len(schedule.alphas_cumprod)))
+        t = noise.timesteps(min(self.settings.t_max, len(schedule)))
         z0 = self._encode(images, noise)
         with self.autocast():
             clean = self.backbone.predict_x0(schedule.add_noise(z0, noise.diffusion, t), t, text)

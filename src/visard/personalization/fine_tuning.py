@@ -110,7 +110,7 @@ class FineTuning:
             latents, prompts = torch.cat([latents, class_latents]), prompts + class_prompts
         noise = torch.randn(latents.shape, generator=self.generator).to(latents)
         schedule = self.backbone.schedule
-        t = torch.randint(len(schedule.alphas_cumprod), (len(latents),), generator=self.generator)
+        t = torch.randint(len(schedule), (len(latents),), generator=self.generator)
         t = t.to(latents.device)
         self._require_gradients(True)
         try:
@@ -140,10 +140,12 @@ class FineTuning:
         """Text embeddings (B, L, D); kept for the whole run when the text encoder does not train."""
         if self._trains_text:
             return self.backbone.embed_text(list(prompts))
-        new = sorted(set(prompts) - self._embedded.keys())
-        if new:
-            with torch.no_grad():
-                self._embedded.update(zip(new, self.backbone.embed_text(new), strict=True))
+        for prompt in prompts:
+            if (
+                prompt not in self._embedded
+            ):  # one at a time: in a batch the last bit would depend on its company
+                with torch.no_grad():
+                    self._embedded[prompt] = self.backbone.embed_text([prompt])[0]
         return torch.stack([self._embedded[prompt] for prompt in prompts])
 
     def _require_gradients(self, required: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -14,6 +15,8 @@ from visard.diffusion.backbone import Backbone, Posterior
 from visard.personalization.decoupling import Decoupling, Stage, StepFigures
 from visard.personalization.fine_tuning import FineTuning, Losses, PhotoSet
 from visard.personalization.settings import Anchor, DecouplingSettings, StageSplit
+
+log = logging.getLogger(__name__)
 
 
 class Call(str, Enum):
@@ -69,6 +72,11 @@ def share(total: int, parts: int, part: int) -> int:
 
 def plan(settings: DecouplingSettings, fine_tuning_steps: int, *, defended: bool) -> list[Move]:
     """Every step of a run, in order."""
+    dropped = (
+        settings.stage_split == "floor" and stage_one_steps(settings.pgd_steps, settings.rho, 1, "floor") == 0
+    )
+    if defended and dropped and settings.rho > 0:
+        log.warning('stage_split = "floor": no round of %d steps has a Stage-I step', settings.pgd_steps)
     return list(
         algorithm_1(
             settings.rounds,

@@ -58,7 +58,7 @@ def run(
     """Personalise `backbone`, in place, to the person in `photos` (N, 3, R, R); write it into `folder`.
 
     A run that was stopped continues from its checkpoint, a finished one is returned as it is; `resume=False`
-    begins anew. `names` of photos appear in error messages alone; a caption stands in for the instance prompt.
+    begins anew. `names` of photos appear in error messages alone; a caption replaces the instance prompt.
     Raises InputError, StorageError, TrainingError, ModelError.
     """
     folder = Path(folder)

@@ -55,10 +55,13 @@ def prepare(
         raise InputError(
             f"There are {len(photos)} photos; at least {MINIMUM} are needed.", "Add photos; eight work best."
         )
+    for given in (captions, names):
+        if given is not None and len(given) != len(photos):
+            raise ValueError(f"{len(given)} captions or names for {len(photos)} photos")
     if not torch.isfinite(photos).all() or photos.abs().max() > 1:
         raise InputError("The photos hold values outside [-1, 1].", "Make them with visard.images.to_tensor.")
     landmarks = _single_faces(detector.detect(photos), resolution, names)
-    prompts = [caption or prompt for caption in captions or [None] * len(photos)]
+    prompts = [caption or prompt for caption in captions or [""] * len(photos)]
     half = len(photos) // 2
     return Photos(
         photos[:half], landmarks[:half], prompts[:half], photos[half:], landmarks[half:], prompts[half:]

@@ -33,8 +33,11 @@ class Record:
     """A finished run: its settings reproduce it; nothing in it tells the user's folders or file names."""
 
     settings: PersonalizationSettings
-    models: dict[str, str]
-    """Fingerprints of the weights the run was given, and the base model's public name."""
+    base_model: dict[str, str]
+    """Public name, revision and fingerprint of the weights."""
+    recognizers: dict[str, str]
+    """Digests of the surrogates' weights."""
+    detector: str
     photos: dict[str, int]
     """How many photos were in X_c and X_0."""
     versions: dict[str, str]
@@ -73,13 +76,13 @@ def write_record(
     decoupling = replace(settings.decoupling, decoder=public_name(settings.decoupling.decoder))
     record = Record(
         settings=replace(settings, decoupling=decoupling),
-        models={
-            "base": public_name(backbone.source),
+        base_model={
+            "name": public_name(backbone.source),
             "revision": backbone.revision or "",
             "fingerprint": key["base model"],
-            "detector": key["detector"],
-        }
-        | {f"recogniser {name}": value for name, value in key["recognisers"].items()},
+        },
+        recognizers=dict(key["recognisers"]),
+        detector=key["detector"],
         photos={"reference": len(photos.reference), "protected": len(photos.originals)},
         versions={"visard": visard.__version__} | {name: version(name) for name in LIBRARIES},
         run=_digest_of(key),
