@@ -21,7 +21,7 @@ from visard.world.people import Person
 from visard.world.scene import Scene
 
 SIZE = 128
-STEPS = 25
+STEPS = 28
 SHADOW_STEPS = 6
 #: Points in head space whose projections are the five landmarks (eyes first) are found by `_landmark_points`.
 LANDMARKS = ("eye at image left", "eye at image right", "nose tip", "mouth corner left", "mouth corner right")
@@ -257,12 +257,12 @@ def _trace(s: Numbers, size: int, field: Callable[..., Tensor]) -> tuple[Tensor,
     nearest, at = torch.full_like(t, 9.0), t.clone()
     for _ in range(STEPS):
         d = field(ox + t * dx, oy + t * dy, oz + t * dz, s)
-        closer = d < torch.maximum(nearest, 0.5 * pixel)  # a hit behind a grazed edge wins over the edge
+        closer = d < torch.maximum(nearest, 0.3 * pixel)  # a hit behind a grazed edge wins over the edge
         nearest, at = torch.where(closer, d, nearest), torch.where(closer, t, at)
-        t = torch.minimum(t + 0.92 * d, start + 4.2)
-    # a ray that neither left the scene nor converged grazes a surface: it counts as a hit
-    inside = t < start + 4.1
-    at, coverage = torch.where(inside, t, at), torch.where(inside, 1.0, torch.clamp(1 - nearest / pixel, 0, 1))
+        # rays that graze a surface go on by at least a pixel, rays that arrived stay
+        step = torch.where(d < 0.2 * pixel, d, torch.maximum(0.92 * d, pixel))
+        t = torch.minimum(t + step, start + 4.2)
+    coverage = torch.clamp(1.15 - nearest / pixel, 0, 1)
     return ox + at * dx, oy + at * dy, oz + at * dz, coverage, dx, dy, dz
 
 
