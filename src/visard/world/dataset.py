@@ -13,14 +13,28 @@ from PIL import Image, ImageFilter
 from visard.progress import Progress, silent
 from visard.storage import atomic_write
 from visard.world.captions import STYLES, caption
-from visard.world.people import AGES, BEARDS, EYE_COLORS, HAIR_COLORS, HAIR_STYLES, Person, person, split_people
+from visard.world.people import (
+    AGES,
+    BEARDS,
+    EYE_COLORS,
+    HAIR_COLORS,
+    HAIR_STYLES,
+    Person,
+    person,
+    split_people,
+)
 from visard.world.renderer import SIZE, render
 from visard.world.scene import BACKGROUNDS, Scene, scene
 from visard.world.styles import FILTERS
 
 CLASSES: dict[str, tuple[str, ...]] = {
-    "hair_color": HAIR_COLORS, "hair_style": HAIR_STYLES, "beard": BEARDS, "eye_color": EYE_COLORS,
-    "age_word": AGES, "background": BACKGROUNDS, "style": STYLES,
+    "hair_color": HAIR_COLORS,
+    "hair_style": HAIR_STYLES,
+    "beard": BEARDS,
+    "eye_color": EYE_COLORS,
+    "age_word": AGES,
+    "background": BACKGROUNDS,
+    "style": STYLES,
 }
 _BATCH = 16
 _SHARD = 512
@@ -30,10 +44,10 @@ _SHARD = 512
 class Pictures:
     """One rendered set: N pictures and what is true of them."""
 
-    pixels: np.ndarray          # (N, S, S, 3) uint8
-    person: np.ndarray          # (N,) int64
-    landmarks: np.ndarray       # (N, 5, 2) float32, (x, y), pixel centres at integers
-    boxes: np.ndarray           # (N, 4) float32, x1 y1 x2 y2
+    pixels: np.ndarray  # (N, S, S, 3) uint8
+    person: np.ndarray  # (N,) int64
+    landmarks: np.ndarray  # (N, 5, 2) float32, (x, y), pixel centres at integers
+    boxes: np.ndarray  # (N, 4) float32, x1 y1 x2 y2
     truth: dict[str, np.ndarray]  # (N,) numbers; the classes of CLASSES as indices
     captions: list[str]
 
@@ -41,8 +55,9 @@ class Pictures:
         return len(self.pixels)
 
 
-def photograph(pixels: np.ndarray, circumstances: Scene, style: str, rng: np.random.Generator,
-               jpeg: bool = True) -> np.ndarray:
+def photograph(
+    pixels: np.ndarray, circumstances: Scene, style: str, rng: np.random.Generator, jpeg: bool = True
+) -> np.ndarray:
     """What a camera (or an artist) makes of a render: style filter, blur, sensor noise, JPEG; uint8 in and out."""
     image = Image.fromarray(pixels)
     words = circumstances.words
@@ -61,9 +76,24 @@ def photograph(pixels: np.ndarray, circumstances: Scene, style: str, rng: np.ran
 
 def _truth(who: Person, circumstances: Scene, style: str) -> dict[str, float]:
     words = {**who.traits, **circumstances.words, "style": style}
-    truth = {name: float(words[name]) for name in (
-        "age", "presentation", "skin_tone", "yaw", "pitch", "roll", "gaze_x", "gaze_y", "smile", "mouth_open", "lids",
-        "glasses", "hat")}
+    truth = {
+        name: float(words[name])
+        for name in (
+            "age",
+            "presentation",
+            "skin_tone",
+            "yaw",
+            "pitch",
+            "roll",
+            "gaze_x",
+            "gaze_y",
+            "smile",
+            "mouth_open",
+            "lids",
+            "glasses",
+            "hat",
+        )
+    }
     return truth | {name: float(options.index(str(words[name]))) for name, options in CLASSES.items()}
 
 
@@ -73,8 +103,17 @@ def _shards(split: str, people: int, per_person: int) -> Iterator[tuple[int, lis
         yield index, jobs[first : first + _SHARD]
 
 
-def render_split(split: str, people: int, per_person: int, folder: Path, *, styles: float = 0.0, zoom: float = 1.0,
-                 part: tuple[int, int] = (0, 1), progress: Progress = silent) -> None:
+def render_split(
+    split: str,
+    people: int,
+    per_person: int,
+    folder: Path,
+    *,
+    styles: float = 0.0,
+    zoom: float = 1.0,
+    part: tuple[int, int] = (0, 1),
+    progress: Progress = silent,
+) -> None:
     """Renders `people` x `per_person` pictures of a split into shards under `folder / split`; skips finished ones.
 
     `styles` is the share of pencil and watercolour pictures, `zoom` < 1 renders the face region alone at the same
@@ -108,9 +147,15 @@ def _render_shard(jobs: list[tuple[int, int]], size: int, zoom: float, styles: f
         landmarks.append(drawn.landmarks[: len(batch)])
         boxes.append(drawn.boxes[: len(batch)])
     buffer = io.BytesIO()
-    np.savez(buffer, pixels=np.stack(pixels), person=np.array([n for n, _ in jobs]), captions=np.array(captions),
-             landmarks=np.concatenate(landmarks), boxes=np.concatenate(boxes),
-             **{f"truth.{k}": np.array([t[k] for t in truths], np.float32) for k in truths[0]})
+    np.savez(
+        buffer,
+        pixels=np.stack(pixels),
+        person=np.array([n for n, _ in jobs]),
+        captions=np.array(captions),
+        landmarks=np.concatenate(landmarks),
+        boxes=np.concatenate(boxes),
+        **{f"truth.{k}": np.array([t[k] for t in truths], np.float32) for k in truths[0]},
+    )
     return buffer.getvalue()
 
 
@@ -122,5 +167,11 @@ def load(split: str, folder: Path) -> Pictures:
     shards = [np.load(f, allow_pickle=False) for f in files]
     columns = {name: np.concatenate([s[name] for s in shards]) for name in shards[0].files}
     truth = {k.removeprefix("truth."): v for k, v in columns.items() if k.startswith("truth.")}
-    return Pictures(columns["pixels"], columns["person"], columns["landmarks"], columns["boxes"], truth,
-                    [str(c) for c in columns["captions"]])
+    return Pictures(
+        columns["pixels"],
+        columns["person"],
+        columns["landmarks"],
+        columns["boxes"],
+        truth,
+        [str(c) for c in columns["captions"]],
+    )

@@ -155,8 +155,12 @@ def person(number: int) -> Person:
     rng = np.random.default_rng((0x5A5D, number))
     presentation = float(np.clip(rng.choice([-0.75, 0.75]) + rng.normal(0, 0.28), -1.25, 1.25))
     feminine = 1 / (1 + np.exp(4 * presentation))
-    age = float(rng.choice([rng.uniform(6, 13), rng.uniform(18, 35), rng.uniform(35, 60), rng.uniform(60, 85)],
-                           p=[0.14, 0.38, 0.28, 0.20]))
+    age = float(
+        rng.choice(
+            [rng.uniform(6, 13), rng.uniform(18, 35), rng.uniform(35, 60), rng.uniform(60, 85)],
+            p=[0.14, 0.38, 0.28, 0.20],
+        )
+    )
     child = float(np.clip((16 - age) / 8, 0, 1))
     old = float(np.clip((age - 38) / 40, 0, 1))
     presentation_shape = presentation * (1 - 0.7 * child)
@@ -173,7 +177,9 @@ def person(number: int) -> Person:
     tone = float(rng.beta(1.1, 1.3))
     at = tone * (len(_SKIN_RGB) - 1)
     low = min(int(at), len(_SKIN_RGB) - 2)
-    skin = (_SKIN_RGB[low] * (1 - at + low) + _SKIN_RGB[low + 1] * (at - low)) * np.exp(rng.normal(0, 0.045, 3))
+    skin = (_SKIN_RGB[low] * (1 - at + low) + _SKIN_RGB[low + 1] * (at - low)) * np.exp(
+        rng.normal(0, 0.045, 3)
+    )
     hair_color = _hair_color(rng, age, tone)
     style = _hair_style(rng, feminine, age, tone)
     eye_p = np.array([0.35 + 1.2 * tone, 0.16, 0.14 * (1 - tone), 0.30 * (1 - tone), 0.12 * (1 - tone)])

@@ -22,8 +22,16 @@ from visard.world.scene import Scene, scene
 _BYTES_A_PICTURE = 40_000
 
 
-def sample(out: str | Path, people: int = 3, per_person: int = 8, *, split: str = "test", first: int = 0,
-           masks: bool = False, progress: Progress = silent) -> list[Path]:
+def sample(
+    out: str | Path,
+    people: int = 3,
+    per_person: int = 8,
+    *,
+    split: str = "test",
+    first: int = 0,
+    masks: bool = False,
+    progress: Progress = silent,
+) -> list[Path]:
     """Writes `per_person` JPEGs and a truth.json for each of `people` people; returns their folders.
 
     The people are numbers `first`... of the split, the same for everyone. truth.json holds landmarks (x, y in pixels,
@@ -61,13 +69,18 @@ def _photographs(who: Person, scenes: list[Scene]) -> list[tuple[Image.Image, di
         rng = np.random.default_rng((0xF070, who.number, circumstances.seed))
         image = Image.fromarray(photograph(drawn.pixels[i], circumstances, "photo", rng, jpeg=False))
         words = {k: v for k, v in circumstances.words.items() if k not in ("noise", "blur", "jpeg")}
-        made.append((image, {
-            "caption": caption(who, circumstances, "photo", rng),
-            "landmarks": dict(zip(LANDMARKS, drawn.landmarks[i].round(2).tolist(), strict=True)),
-            "box": drawn.boxes[i].round(2).tolist(),
-            **{k: round(v, 3) if isinstance(v, float) else v for k, v in words.items()},
-            "materials": drawn.materials[i],
-        }))
+        made.append(
+            (
+                image,
+                {
+                    "caption": caption(who, circumstances, "photo", rng),
+                    "landmarks": dict(zip(LANDMARKS, drawn.landmarks[i].round(2).tolist(), strict=True)),
+                    "box": drawn.boxes[i].round(2).tolist(),
+                    **{k: round(v, 3) if isinstance(v, float) else v for k, v in words.items()},
+                    "materials": drawn.materials[i],
+                },
+            )
+        )
     return made
 
 
@@ -87,6 +100,11 @@ def _write_person(out: Path, who: Person, count: int, masks: bool) -> Path:
             atomic_write(folder / f"{k:03d}.mask.png", buffer.getvalue())
         truths[name] = truth
     traits = {k: round(v, 3) if isinstance(v, float) else v for k, v in who.traits.items()}
-    content = {"person": who.number, "traits": traits, "materials": ["background", *MATERIALS], "pictures": truths}
+    content = {
+        "person": who.number,
+        "traits": traits,
+        "materials": ["background", *MATERIALS],
+        "pictures": truths,
+    }
     atomic_write(folder / "truth.json", (json.dumps(content, indent=1) + "\n").encode())
     return folder

@@ -20,7 +20,9 @@ def pencil(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 def watercolor(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Flat washes with soft edges and darker rims on textured paper."""
-    washes = ImageOps.posterize(image.filter(ImageFilter.MedianFilter(3)), 4).filter(ImageFilter.MedianFilter(3))
+    washes = ImageOps.posterize(image.filter(ImageFilter.MedianFilter(3)), 4).filter(
+        ImageFilter.MedianFilter(3)
+    )
     washes = ImageEnhance.Color(ImageEnhance.Brightness(washes).enhance(1.2)).enhance(1.2)
     luminance = np.pad(np.asarray(ImageOps.grayscale(washes), np.float32), 1, mode="edge")
     slope = np.hypot(luminance[1:-1, 2:] - luminance[1:-1, :-2], luminance[2:, 1:-1] - luminance[:-2, 1:-1])
