@@ -1,0 +1,247 @@
+"""The project from Python: what the commands do, as functions. Import them from `visard`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from visard.audit import AuditResult, AuditSettings, Person, Strangers, audit_people, render_report
+from visard.diffusion import sampling
+from visard.errors import InputError
+from visard.images import SUFFIXES, center_crop, read_folder, save_image, to_tensor
+from visard.kits import Kit, open_kit
+from visard.models import Personalized, choose_device, load_model
+from visard.personalization import personalize as personalization
+from visard.personalization.personalize import Result
+from visard.personalization.settings import PersonalizationSettings
+from visard.progress import Progress, silent
+from visard.settings import read_toml
+from visard.storage import atomic_write
+
+REQUEST_FILE = "generate.json"
+BATCH = 8
+
+__all__ = ["audit", "generate", "load_model", "open_kit", "personalize"]
+
+
+def personalize(
+    photos: str | Path,
+    out: str | Path,
+    *,
+    kit: str | Path | Kit = "world",
+    base: str | Path | None = None,
+    privacy: str | None = None,
+    config: str | Path | PersonalizationSettings | None = None,
+    device: str = "auto",
+    resume: bool = True,
+    progress: Progress = silent,
+    **changes: Any,
+) -> Result:
+    """Teach a model the person in the folder `photos`; the run is written to the folder `out`.
+
+    privacy: "low", "medium" or "high" (the default). config: settings, or a TOML file of them such as the
+    run.toml of an earlier run. changes: single settings, nested ones as dictionaries:
+    `seed=1, fine_tuning={"steps": 400}`. Raises InputError, ModelError, StorageError, TrainingError.
+    """
+    models = _kit(kit, device)
+    settings = _settings(models, config, privacy, changes)
+    pictures = read_folder(photos)
+    backbone = models.backbone(base)
+    return personalization.run(
+        settings,
+        torch.stack([to_tensor(center_crop(photo.image, backbone.resolution)) for photo in pictures]),
+        backbone,
+        models.surrogates() if settings.needs_identity else [],
+        models.detector(),
+        folder=out,
+        progress=progress,
+        resume=resume,
+        captions=[photo.caption for photo in pictures],
+        names=[photo.file.name for photo in pictures],
+    )
+
+
+def generate(
+    model: str | Path | Personalized,
+    out: str | Path,
+    prompt: str | None = None,
+    count: int = 4,
+    *,
+    seed: int = 0,
+    steps: int = 25,
+    guidance: float = 7.5,
+    negative_prompt: str = "",
+    base: str | Path | None = None,
+    kit: str | Path | Kit = "world",
+    device: str = "auto",
+    progress: Progress = silent,
+) -> list[Path]:
+    """Sample `count` pictures of `prompt` (default: the words of the training) into the folder `out`.
+
+    Pictures that an earlier call with the same request has left there are kept.
+    Raises InputError, ModelError, StorageError.
+    """
+    out = Path(out)
+    loaded = model if isinstance(model, Personalized) else load_model(model, _kit(kit, device), base)
+    words = prompt or loaded.prompt
+    if not words:
+        raise InputError("This model does not say what it was taught.", "Say what to show with --prompt.")
+    _same_request(
+        out,
+        {
+            "model": loaded.backbone.fingerprint(),
+            "prompt": words,
+            "negative_prompt": negative_prompt,
+            "seed": seed,
+            "steps": steps,
+            "guidance": guidance,
+        },
+    )
+    files = [out / f"{index:04d}.png" for index in range(count)]
+    missing = [index for index, file in enumerate(files) if not file.exists()]
+    for start in range(missing[0] if missing else count, count, BATCH):
+        size = min(BATCH, count - start)
+        pictures = sampling.generate(
+            loaded.backbone,
+            words,
+            size,
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
+            batch=size,
+            negative_prompt=negative_prompt,
+            first=start,
+            progress=_part(progress, start * steps, count * steps),
+        )
+        for file, picture in zip(files[start : start + size], pictures, strict=True):
+            save_image(picture, file)
+    return files
+
+
+def audit(
+    pictures: str | Path,
+    reference: str | Path,
+    *,
+    gallery: str | Path | None = None,
+    training_photos: str | Path | None = None,
+    kit: str | Path | Kit = "world",
+    report: str | Path | None = None,
+    settings: AuditSettings | None = None,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> AuditResult:
+    """Measure whether a kit's judges link the folder `pictures` to the person in the folder `reference`.
+
+    Folders inside `pictures` are arms to compare, `none` being the undefended one, and folders inside those
+    are prompts. gallery: a folder of photos for each stranger; the kit "world" brings its own.
+    Raises InputError, ModelError, StorageError.
+    """
+    models = _kit(kit, device)
+    arms = _arms(Path(pictures))
+    side = next(iter(arms.values())).shape[-1]
+    training = _photos(Path(training_photos), side) if training_photos is not None else None
+    person = Person(_photos(Path(reference), side), arms, training)
+    found = audit_people(
+        [person],
+        _strangers(gallery or models.gallery, side),
+        models.instruments(),
+        surrogates=models.surrogate_ids(),
+        settings=settings,
+        progress=progress,
+    )
+    if report is not None:
+        atomic_write(report, render_report(found, [person]).encode())
+    return found
+
+
+def _kit(kit: str | Path | Kit, device: str) -> Kit:
+    return kit if isinstance(kit, Kit) else open_kit(kit, choose_device(device))
+
+
+def _settings(
+    kit: Kit,
+    config: str | Path | PersonalizationSettings | None,
+    privacy: str | None,
+    changes: Mapping[str, Any],
+) -> PersonalizationSettings:
+    """Defaults, then what suits the kit, then the file, then what was asked for by name."""
+    if isinstance(config, PersonalizationSettings):
+        settings = config
+    else:
+        settings = PersonalizationSettings().with_preset(kit.personalization)
+        if config is not None:
+            table = read_toml(Path(config))
+            settings = settings.with_preset(table.get("settings", table))  # run.toml has them one level down
+    if privacy is not None:
+        settings = settings.with_privacy(privacy)
+    return settings.with_preset(changes)
+
+
+def _same_request(out: Path, request: Mapping[str, Any]) -> None:
+    """Pictures of two requests in one folder could not be told apart: a folder belongs to the first one."""
+    file = out / REQUEST_FILE
+    if not file.exists() and not (out / "0000.png").exists():
+        atomic_write(file, (json.dumps(request, indent=2) + "\n").encode())
+        return
+    try:
+        same = json.loads(file.read_text(encoding="utf-8")) == request
+    except (OSError, ValueError):
+        same = False
+    if not same:
+        raise InputError(
+            f"{out} holds pictures of another request.", "Choose another folder, or delete that one."
+        )
+
+
+def _part(progress: Progress, done_before: int, whole: int) -> Progress:
+    def report(stage: str, done: int, total: int, **figures: float) -> None:
+        progress(stage, done_before + done, whole, **figures)
+
+    return report
+
+
+def _arms(folder: Path) -> dict[str, Tensor]:
+    """The folders under `folder` that hold pictures, by path, or `folder` itself by its name."""
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}.", "Give the folder that holds the pictures.")
+    inside = sorted(path for path in folder.rglob("*") if path.is_dir() and _has_pictures(path))
+    if _has_pictures(folder) or not inside:
+        return {folder.resolve().name: _photos(folder)}
+    arms = {path.relative_to(folder).as_posix(): _photos(path) for path in inside}
+    if len({pictures.shape[1:] for pictures in arms.values()}) > 1:
+        raise InputError(f"The folders in {folder} hold pictures of several sizes.", "Audit them one by one.")
+    return arms
+
+
+def _photos(folder: Path, side: int | None = None) -> Tensor:
+    """The pictures of a folder as (N, 3, side, side); by default the side of the smallest."""
+    photos = [photo.image for photo in read_folder(folder)]
+    size = side or min(min(photo.size) for photo in photos)
+    return torch.stack([to_tensor(center_crop(photo, size)) for photo in photos])
+
+
+def _strangers(gallery: str | Path | None, side: int) -> Strangers:
+    if gallery is None:
+        raise InputError(
+            "An audit needs strangers to tell the person from.",
+            "Give their photos with --gallery, a folder each.",
+        )
+    folder = Path(gallery)
+    people = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    if not people:
+        raise InputError(
+            f"{gallery} holds no folders of photos.", "Give a folder with one folder a stranger."
+        )
+    photos = [_photos(person, side) for person in people]
+    return Strangers(
+        torch.cat(photos), [index for index, rows in enumerate(photos) for _ in range(len(rows))]
+    )
+
+
+def _has_pictures(folder: Path) -> bool:
+    return any(file.suffix.lower() in SUFFIXES for file in folder.iterdir() if file.is_file())

@@ -1,0 +1,58 @@
+"""`visard audit`: what pictures give away."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from visard.cli.console import progress, result
+from visard.cli.options import AsJson, Device, KitOption
+
+
+def audit(
+    pictures: Annotated[Path, typer.Argument(help="Folder with the generated pictures.")],
+    reference: Annotated[
+        Path, typer.Option("--reference", help="Real photos of the person that no training has seen.")
+    ],
+    gallery: Annotated[
+        Path | None,
+        typer.Option(help="Photos of strangers, one folder a person.", show_default="people of the kit"),
+    ] = None,
+    training_photos: Annotated[
+        Path | None,
+        typer.Option(help="What the model was trained on, to warn if the reference holds any of it."),
+    ] = None,
+    kit: KitOption = "world",
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML file.")
+    ] = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Measure whether face recognition links pictures to a person.
+
+    The judges are recognisers that took no part in any training, and the people in the gallery are strangers.
+
+        visard audit pictures/ --reference other_photos/ --report report.html
+        visard audit pictures/ --reference other_photos/ --gallery strangers/ --kit real.toml --json
+    """
+    from visard import api  # not at the top: it takes seconds, and --help should not
+
+    with progress() as show:
+        found = api.audit(
+            pictures,
+            reference,
+            gallery=gallery,
+            training_photos=training_photos,
+            kit=kit,
+            report=report,
+            device=device,
+            progress=show,
+        )
+    lines = [*found.claims, *(f"Caution: {flag.message}" for flag in found.flags)]
+    if report:
+        lines.append(f"The report is in {report}")
+    result(json.loads(found.to_json()), as_json, "\n".join(lines))

@@ -1,0 +1,91 @@
+"""`visard`: the commands tied together, and what every one of them does when something goes wrong."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from visard import __version__
+from visard.cli import audit, demo, generate, inspect, personalize, world
+from visard.cli.console import explain, note
+from visard.errors import INTERRUPTED, StorageError, TrainingError, VisardError
+from visard.storage import FULL, storage_error
+
+
+class Commands(TyperGroup):
+    """Turns what went wrong into a message and an exit code: a traceback is for bugs, and for --debug."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            note("\nStopped. The same command goes on from what was saved.")
+            raise typer.Exit(INTERRUPTED) from error
+        except Exception as error:
+            cause = _known(error)
+            if cause is None:
+                raise
+            if ctx.params.get("debug"):
+                traceback.print_exception(error)
+            explain(cause)
+            raise typer.Exit(cause.exit_code) from error
+
+
+def _known(error: Exception) -> VisardError | None:
+    """The error as one that a person can act on, or None for a bug."""
+    if isinstance(error, VisardError):
+        return error
+    if isinstance(error, OSError) and error.errno in FULL:
+        return storage_error(error, error.filename or "A file")
+    # torch has classes of its own for a full disk and a full memory, too slow to import for a check.
+    if isinstance(error, RuntimeError) and "No space left on device" in str(error):
+        return StorageError("The disk is full.", "Free some space, then start the same command again.")
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return TrainingError(
+            "The memory of this machine or its GPU is full.",
+            "Try --method lora, or a --config with save_memory = true and fine_tuning.batch = 1.",
+        )
+    return None
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with `visard demo`: it needs no photos, no network and about five minutes.",
+)
+app.command("personalize")(personalize.personalize)
+app.command("generate")(generate.generate)
+app.command("audit")(audit.audit)
+app.command("inspect")(inspect.inspect)
+app.command("demo")(demo.demo)
+app.add_typer(world.app, name="world")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"visard {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def visard(
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error arose.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Personalise text-to-image models so that people see the person and face recognition does not.
+
+    The usual way: `personalize` your photos, `generate` pictures, `audit` what they give away.
+    """
+
+
+def main() -> None:
+    """The `visard` program."""
+    app()

@@ -1,0 +1,21 @@
+"""Options that several commands share, so that they read the same everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+KitOption = Annotated[
+    str,
+    typer.Option("--kit", metavar="world|FILE", help="The models to use: the embedded world, or a kit file."),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, mps; auto is cuda where there is one.")]
+BaseModel = Annotated[
+    str | None,
+    typer.Option(
+        "--base", metavar="MODEL", help="Base model: a diffusers folder, a hub id, or sd14, sd15, sd21."
+    ),
+]

@@ -1,0 +1,236 @@
+"""Kits: one TOML file names the models a run uses and where they lie; each is loaded when first asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from torch import Tensor, nn
+
+from visard.audit.inputs import Instruments, ModelId
+from visard.errors import InputError, ModelError
+from visard.faces.recognizer import InputSpec, Recognizer, RecognizerRow, build
+from visard.faces.regressor import FaceRegressor, RegressorRow
+from visard.faces.scrfd import DetectorRow, Scrfd
+from visard.faces.weights import load_weights
+from visard.settings import from_toml
+
+if TYPE_CHECKING:
+    from visard.diffusion.backbone import Backbone
+
+WORLD = Path(__file__).parent / "world" / "models" / "kit.toml"
+
+T = TypeVar("T")
+Row = TypeVar("Row", bound="RecognizerRow | RegressorRow | DetectorRow | EncoderRow")
+
+
+@dataclass(frozen=True)
+class EncoderRow:
+    """A kit's row of a network that sees whole pictures, not faces."""
+
+    name: str
+    architecture: str
+    file: Path
+    input: InputSpec
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class KitFile:
+    """What a kit's TOML file says; paths in it are relative to it.
+
+    backbone: a model folder beside the file, a hub id or an alias. gallery: photos of strangers, a folder
+    for each. features: the network behind FID and KID.
+    personalization: settings that suit the kit; a run's own come on top. sha256: file -> digest it must have.
+    """
+
+    name: str
+    backbone: str = ""
+    detector: DetectorRow | None = None
+    recognizers: tuple[RecognizerRow, ...] = ()
+    regressors: tuple[RegressorRow, ...] = ()
+    gallery: str = ""
+    features: EncoderRow | None = None
+    matcher: EncoderRow | None = None
+    personalization: dict[str, Any] = field(default_factory=dict)
+    sha256: dict[str, str] = field(default_factory=dict)
+
+
+class Encoder(nn.Module):
+    """Pictures (B, 3, H, W) in [-1, 1], resized to what the network takes, to features (B, D)."""
+
+    def __init__(self, network: nn.Module, name: str, spec: InputSpec) -> None:
+        super().__init__()
+        self.network = network.requires_grad_(False)
+        self.name = name
+        self.spec = spec
+        self.eval()
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        size = (self.spec.size, self.spec.size)
+        resized = nn.functional.interpolate(pictures, size, mode="bilinear", antialias=True)
+        features: Tensor = self.network(self.spec.prepare(resized))
+        return features.flatten(1)
+
+
+class Kit:
+    """The models of one kit file, each loaded when first asked for. Raises ModelError when one cannot be."""
+
+    def __init__(self, file: Path, contents: KitFile, device: str = "cpu") -> None:
+        self.file = file
+        self.contents = contents
+        self.device = device
+        self._loaded: dict[str, Any] = {}
+        self._check_names()
+        self._check_roles()
+
+    @property
+    def name(self) -> str:
+        return self.contents.name
+
+    @property
+    def personalization(self) -> Mapping[str, Any]:
+        """Personalisation settings that suit these models."""
+        return self.contents.personalization
+
+    @property
+    def gallery(self) -> Path | None:
+        """Photos of strangers, a folder each, if the kit has some."""
+        return self.file.parent / self.contents.gallery if self.contents.gallery else None
+
+    def backbone(self, source: str | Path | None = None) -> Backbone:
+        """A fresh copy of the kit's base model, or of another, as personalisation changes it in place."""
+        from visard.diffusion.backbone import Backbone
+
+        chosen = str(source or self.contents.backbone)
+        if not chosen:
+            raise ModelError(f"The kit {self.name} names no base model.", "Say which with --base.")
+        beside = self.file.parent / chosen
+        return Backbone.load(beside if source is None and beside.is_dir() else chosen, device=self.device)
+
+    def detector(self) -> Scrfd:
+        """The face detector."""
+        row = self.contents.detector
+        if row is None:
+            raise ModelError(f"The kit {self.name} names no detector.", f"Add a [detector] to {self.file}.")
+        return self._load(row, Scrfd.load)
+
+    def surrogates(self) -> list[Recognizer]:
+        """The recognisers that personalisation may see."""
+        return [self._recognizer(row) for row in self._rows("surrogate")]
+
+    def judges(self) -> list[Recognizer]:
+        """The recognisers that only audits see."""
+        return [self._recognizer(row) for row in self._rows("judge")]
+
+    def regressors(self) -> dict[str, FaceRegressor]:
+        """Attribute, pose, gaze and expression models, by name."""
+        rows = self.contents.regressors
+        return {row.name: self._load(row, FaceRegressor.load).to(self.device) for row in rows}
+
+    def features(self) -> Encoder | None:
+        """The network behind FID and KID, if the kit has one."""
+        return self._encoder(self.contents.features)
+
+    def matcher(self) -> Encoder | None:
+        """A network that matches whole pictures, not faces, if the kit has one."""
+        return self._encoder(self.contents.matcher)
+
+    def instruments(self) -> Instruments:
+        """What an audit looks through."""
+        features = self.features()
+        return Instruments(
+            detector=self.detector(),
+            judges=self.judges(),
+            regressors=list(self.regressors().values()),
+            features=features,
+            features_name=features.name if features is not None else "",
+            hashes={row.name: self.digest(row.file) for row in self._rows("judge")},
+        )
+
+    def surrogate_ids(self) -> list[ModelId]:
+        """Name, family and hash of each surrogate, for records and reports."""
+        return [ModelId(row.name, row.family, self.digest(row.file)) for row in self._rows("surrogate")]
+
+    def digest(self, file: Path) -> str:
+        """The SHA-256 of one of the kit's files. Raises ModelError when it is missing or another one."""
+        path = self.file.parent / file
+        if not path.is_file():
+            raise ModelError(
+                f"The kit {self.name} lacks {path}.", f"Copy the file there, or correct {self.file}."
+            )
+        digest = _sha256(path)
+        if self.contents.sha256.get(file.as_posix(), digest) != digest:
+            raise ModelError(
+                f"{path} is not the file the kit {self.name} was made with.",
+                f"Get the right file, or correct its sha256 in {self.file}.",
+            )
+        return digest
+
+    def _rows(self, role: str) -> list[RecognizerRow]:
+        return [row for row in self.contents.recognizers if row.role == role]
+
+    def _check_names(self) -> None:
+        names = [row.name for row in self.contents.recognizers]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ModelError(
+                f"The kit {self.name} names {', '.join(twice)} more than once.",
+                "Give every recogniser a name of its own; none can be both surrogate and judge.",
+            )
+
+    def _check_roles(self) -> None:
+        """A judge that took part in training would only repeat what it was taught to say."""
+        for surrogate, judge in product(self._rows("surrogate"), self._rows("judge")):
+            if _same_file(self.file.parent / surrogate.file, self.file.parent / judge.file):
+                raise ModelError(
+                    f"The surrogate {surrogate.name} and the judge {judge.name} are the same model.",
+                    "A judge must not have taken part in training: choose another file for one of them.",
+                )
+
+    def _recognizer(self, row: RecognizerRow) -> Recognizer:
+        return self._load(row, Recognizer.load).to(self.device)
+
+    def _encoder(self, row: EncoderRow | None) -> Encoder | None:
+        return None if row is None else self._load(row, _load_encoder).to(self.device)
+
+    def _load(self, row: Row, load: Callable[[Row], T]) -> T:
+        key = f"{type(row).__name__} {row.name}"
+        if key not in self._loaded:
+            self.digest(row.file)
+            self._loaded[key] = load(replace(row, file=self.file.parent / row.file))
+        return cast(T, self._loaded[key])
+
+
+def open_kit(name: str | Path = "world", device: str = "cpu") -> Kit:
+    """The embedded world's kit ("world"), or the kit of a TOML file. Raises InputError, ModelError."""
+    file = WORLD if str(name) == "world" else Path(name)
+    if not file.is_file():
+        raise InputError(f"There is no kit {name}.", 'Give the path of a kit file, or "world".')
+    return Kit(file, from_toml(KitFile, file), device)
+
+
+def _load_encoder(row: EncoderRow) -> Encoder:
+    network = build(row.architecture, row.config)
+    load_weights(network, row.file)
+    return Encoder(network, row.name, row.input)
+
+
+def _same_file(first: Path, second: Path) -> bool:
+    if first.resolve() == second.resolve():
+        return True
+    if not (first.is_file() and second.is_file()) or first.stat().st_size != second.stat().st_size:
+        return False
+    return _sha256(first) == _sha256(second)
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

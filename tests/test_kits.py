@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from support.tiny import tiny_pipeline
+from visard.errors import InputError, ModelError
+from visard.faces.architectures import ARCHITECTURES
+from visard.kits import Kit, open_kit
+from visard.storage import save_tensors
+
+RECOGNIZER = {
+    "input_size": 32,
+    "embedding_dim": 8,
+    "widths": [4, 4, 4, 4],
+    "units": [1, 1, 1],
+    "head_width": 8,
+}
+HEADS = [
+    ("hair", "categorical", ["red", "black"]),
+    ("glasses", "binary", ["worn"]),
+    ("pose", "continuous", ["yaw"]),
+]
+
+
+def save(network: torch.nn.Module, file: Path) -> None:
+    save_tensors(file, network.state_dict(), {})
+
+
+def recognizer_row(name: str, role: str, file: str) -> str:
+    return f"""
+[[recognizers]]
+name = "{name}"
+role = "{role}"
+architecture = "mobilefacenet"
+family = "family of {name}"
+file = "{file}"
+input = {{ size = 32 }}
+config = {{ input_size = 32, embedding_dim = 8, widths = [4, 4, 4, 4], units = [1, 1, 1], head_width = 8 }}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for seed, name in enumerate(("a", "b", "c")):
+        torch.manual_seed(seed)
+        save(ARCHITECTURES["mobilefacenet"](**RECOGNIZER), tmp_path / f"{name}.safetensors")
+    small = {"widths": [4, 4, 8, 8, 8], "units": [1, 1, 1], "neck_width": 8}
+    save(ARCHITECTURES["scrfd_micro"](**small), tmp_path / "detector.safetensors")
+    heads = {name: len(outputs) for name, _, outputs in HEADS}
+    save(ARCHITECTURES["regressor"](heads=heads, widths=[4], units=[1]), tmp_path / "regressor.safetensors")
+    return tmp_path
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "kit.toml"
+    head = 'name = "small"\nbackbone = "model"\n'
+    detector = """
+[detector]
+name = "tiny"
+architecture = "scrfd_micro"
+file = "detector.safetensors"
+sizes = [64]
+config = { widths = [4, 4, 8, 8, 8], units = [1, 1, 1], neck_width = 8 }
+"""
+    file.write_text(head + text + detector)
+    return file
+
+
+def both(folder: Path, extra: str = "") -> Kit:
+    rows = recognizer_row("one", "surrogate", "a.safetensors") + recognizer_row(
+        "two", "judge", "b.safetensors"
+    )
+    return open_kit(write(folder, extra + rows))
+
+
+def test_models_are_loaded_by_role_and_only_once(folder: Path) -> None:
+    kit = both(folder)
+    assert kit.name == "small"
+    (surrogate,), (judge,) = kit.surrogates(), kit.judges()
+    assert (surrogate.name, judge.name) == ("one", "two")
+    assert kit.surrogates()[0] is surrogate
+    crops = torch.rand(2, 3, 32, 32) * 2 - 1
+    assert surrogate.embed(crops).shape == (2, 8)
+    assert not torch.allclose(surrogate.embed(crops), judge.embed(crops))
+    assert kit.detector().setting.startswith("threshold 0.5")
+    assert kit.features() is None
+    assert kit.matcher() is None
+
+
+def test_the_base_model_lies_beside_the_kit_and_is_fresh_each_time(folder: Path) -> None:
+    tiny_pipeline(folder / "model")
+    kit = both(folder)
+    first, second = kit.backbone(), kit.backbone()
+    assert first.unet is not second.unet
+    assert first.fingerprint() == second.fingerprint()
+    other = tiny_pipeline(folder / "other", seed=1)
+    assert kit.backbone(other).fingerprint() != first.fingerprint()
+
+
+def test_an_audit_gets_judges_with_their_hashes_and_no_surrogate(folder: Path) -> None:
+    kit = both(folder)
+    instruments = kit.instruments()
+    assert [judge.name for judge in instruments.judges] == ["two"]
+    (surrogate,) = kit.surrogate_ids()
+    assert surrogate.family == "family of one"
+    assert len(surrogate.sha256) == 64
+    assert instruments.hashes == {"two": kit.digest(Path("b.safetensors"))}
+
+
+def test_regressors_are_read_by_their_heads(folder: Path) -> None:
+    heads = ", ".join(
+        f'{{ name = "{name}", kind = "{kind}", outputs = {outputs} }}' for name, kind, outputs in HEADS
+    )
+    row = f"""
+[[regressors]]
+name = "looks"
+file = "regressor.safetensors"
+input = {{ size = 32 }}
+config = {{ widths = [4], units = [1] }}
+heads = [{heads}]
+"""
+    kit = both(folder, row)
+    found = kit.regressors()["looks"](torch.zeros(1, 3, 32, 32))
+    assert list(found) == ["hair", "glasses", "pose"]
+    assert float(found["hair"].sum()) == pytest.approx(1)
+    assert [regressor.name for regressor in kit.instruments().regressors] == ["looks"]
+
+
+def test_a_picture_encoder_resizes_whatever_it_is_given(folder: Path) -> None:
+    for table in ("features", "matcher"):
+        row = f"""
+[{table}]
+name = "whole pictures"
+architecture = "mobilefacenet"
+file = "c.safetensors"
+input = {{ size = 32 }}
+config = {{ input_size = 32, embedding_dim = 8, widths = [4, 4, 4, 4], units = [1, 1, 1], head_width = 8 }}
+"""
+        kit = both(folder, row)
+        encoder = kit.features() if table == "features" else kit.matcher()
+        assert encoder is not None
+        assert encoder(torch.zeros(2, 3, 100, 80)).shape == (2, 8)
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_surrogate_cannot_judge(folder: Path, copied: bool) -> None:
+    file = "a.safetensors"
+    if copied:
+        file = "renamed.safetensors"
+        (folder / file).write_bytes((folder / "a.safetensors").read_bytes())
+    rows = recognizer_row("one", "surrogate", "a.safetensors") + recognizer_row("two", "judge", file)
+    with pytest.raises(ModelError, match="surrogate one and the judge two"):
+        open_kit(write(folder, rows))
+
+
+def test_one_name_cannot_be_two_models(folder: Path) -> None:
+    rows = recognizer_row("one", "surrogate", "a.safetensors") + recognizer_row(
+        "one", "judge", "b.safetensors"
+    )
+    with pytest.raises(ModelError, match="names one more than once"):
+        open_kit(write(folder, rows))
+
+
+def test_a_missing_file_is_said_when_the_model_is_asked_for(folder: Path) -> None:
+    kit = both(folder)
+    (folder / "b.safetensors").unlink()
+    assert kit.surrogates()
+    with pytest.raises(ModelError, match=r"lacks .*b\.safetensors"):
+        kit.judges()
+
+
+def test_a_file_that_is_not_the_one_meant_is_refused(folder: Path) -> None:
+    digest = both(folder).digest(Path("a.safetensors"))
+    table = f'[sha256]\n"a.safetensors" = "{digest}"\n"b.safetensors" = "{digest}"\n'
+    kit = both(folder, table)
+    assert kit.surrogates()
+    with pytest.raises(ModelError, match="not the file the kit small was made with"):
+        kit.judges()
+
+
+def test_weights_of_another_architecture_are_refused(folder: Path) -> None:
+    (folder / "b.safetensors").write_bytes((folder / "detector.safetensors").read_bytes())
+    with pytest.raises(ModelError, match=r"b\.safetensors"):
+        both(folder).judges()
+
+
+def test_a_kit_that_is_missing_or_misspelt(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no kit"):
+        open_kit(tmp_path / "nowhere.toml")
+    file = tmp_path / "kit.toml"
+    file.write_text('name = "x"\nbackbon = "sd15"\n')
+    with pytest.raises(InputError) as caught:
+        open_kit(file)
+    assert "backbone" in caught.value.advice
+
+
+def test_a_kit_without_detector_or_base_model_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "kit.toml"
+    file.write_text('name = "bare"')
+    kit = open_kit(file)
+    assert kit.surrogates() == []
+    with pytest.raises(ModelError, match="no detector"):
+        kit.detector()
+    with pytest.raises(ModelError, match="no base model"):
+        kit.backbone()
