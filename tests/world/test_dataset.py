@@ -25,14 +25,14 @@ dataset_render = dataset.render
 
 @pytest.mark.usefixtures("eager")
 def test_an_interrupted_split_goes_on_to_the_same_pictures(tmp_path: Path) -> None:
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     def stop(stage: str, done: int, total: int, **figures: float) -> None:
-        raise Stop
+        raise StopError
 
     dataset.render_split("attacker_dev", 2, 2, tmp_path / "whole")
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         dataset.render_split("attacker_dev", 2, 2, tmp_path / "parts", progress=stop)
     dataset.render_split("attacker_dev", 2, 2, tmp_path / "parts")
     whole, parts = (dataset.load("attacker_dev", tmp_path / name) for name in ("whole", "parts"))

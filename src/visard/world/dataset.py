@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -58,7 +59,7 @@ class Pictures:
 def photograph(
     pixels: np.ndarray, circumstances: Scene, style: str, rng: np.random.Generator, jpeg: bool = True
 ) -> np.ndarray:
-    """What a camera (or an artist) makes of a render: style filter, blur, sensor noise, JPEG; uint8 in and out."""
+    """What a camera, or an artist, makes of a render: style filter, blur, noise, JPEG; uint8 in and out."""
     image = Image.fromarray(pixels)
     words = circumstances.words
     if style in FILTERS:
@@ -114,10 +115,10 @@ def render_split(
     part: tuple[int, int] = (0, 1),
     progress: Progress = silent,
 ) -> None:
-    """Renders `people` x `per_person` pictures of a split into shards under `folder / split`; skips finished ones.
+    """Renders `people` x `per_person` pictures of a split into shards under `folder / split`.
 
-    `styles` is the share of pencil and watercolour pictures, `zoom` < 1 renders the face region alone at the same
-    pixel density, `part=(i, n)` renders every n-th shard (for n processes side by side).
+    Finished shards are skipped. `styles` is the share of pencil and watercolour pictures, `zoom` < 1 renders the
+    face region alone at the same pixel density, `part=(i, n)` renders every n-th shard (for n processes side by side).
     """
     target = folder / split
     target.mkdir(parents=True, exist_ok=True)
@@ -147,8 +148,7 @@ def _render_shard(jobs: list[tuple[int, int]], size: int, zoom: float, styles: f
         landmarks.append(drawn.landmarks[: len(batch)])
         boxes.append(drawn.boxes[: len(batch)])
     buffer = io.BytesIO()
-    np.savez(
-        buffer,
+    columns: dict[str, Any] = dict(
         pixels=np.stack(pixels),
         person=np.array([n for n, _ in jobs]),
         captions=np.array(captions),
@@ -156,6 +156,7 @@ def _render_shard(jobs: list[tuple[int, int]], size: int, zoom: float, styles: f
         boxes=np.concatenate(boxes),
         **{f"truth.{k}": np.array([t[k] for t in truths], np.float32) for k in truths[0]},
     )
+    np.savez(buffer, **columns)
     return buffer.getvalue()
 
 

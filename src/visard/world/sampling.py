@@ -34,9 +34,9 @@ def sample(
 ) -> list[Path]:
     """Writes `per_person` JPEGs and a truth.json for each of `people` people; returns their folders.
 
-    The people are numbers `first`... of the split, the same for everyone. truth.json holds landmarks (x, y in pixels,
-    centres at integers), face box, pose in degrees, gaze, expression, attributes and caption of each picture; `masks`
-    adds PNGs of the materials. Raises InputError for impossible counts or splits.
+    The people are numbers `first`... of the split, the same for everyone. truth.json holds landmarks (x, y in
+    pixels, centres at integers), face box, pose in degrees, gaze, expression, attributes and caption of each
+    picture; `masks` adds PNGs of the materials. Raises InputError for impossible counts or splits.
     """
     if split not in SPLITS:
         raise InputError(f"The world has no people called '{split}'.", f"Choose one of: {', '.join(SPLITS)}.")
@@ -57,7 +57,7 @@ def sample(
 
 
 def pictures(who: Person, count: int, *, first: int = 0, **asked: bool) -> list[Image.Image]:
-    """`count` photographs of a person, from picture `first` on; `asked` goes to `scene` (glasses, hat, frontal)."""
+    """`count` photographs of a person, from `first` on; `asked` goes to `scene` (glasses, hat, frontal)."""
     scenes = [scene(who, first + k, **asked) for k in range(count)]
     return [image for image, _ in _photographs(who, scenes)]
 

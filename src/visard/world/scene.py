@@ -27,7 +27,7 @@ def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
     turn = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
     nod = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
     tilt = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
-    return tilt @ turn @ nod
+    return np.asarray(tilt @ turn @ nod)
 
 
 def _color(rng: np.random.Generator, low: float = 0.05, high: float = 0.85) -> np.ndarray:

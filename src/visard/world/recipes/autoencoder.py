@@ -1,7 +1,7 @@
-"""Trains the micro Stable Diffusion's autoencoder: first both halves, then the decoder alone on fixed latents.
+"""Trains the micro Stable Diffusion's autoencoder: both halves, then the decoder alone on fixed latents.
 
-Once "autoencoder" has run the latent space stays as it is, so "decoder" and the text-to-image recipe can go on
-side by side.
+Once "autoencoder" has run the latent space stays as it is, so "decoder" and the text-to-image recipe can go
+on side by side.
 """
 
 from __future__ import annotations
@@ -148,9 +148,9 @@ def measure(folder: Path, pictures: Pictures) -> dict[str, float]:
     """PSNR (dB) of encode-decode on unseen people, whole picture and face box."""
     backbone = Backbone.load(folder)
     images = picture_batch(pictures, torch.arange(min(_MEASURED, len(pictures))))
-    output = torch.cat([backbone.decode(backbone.encode(part).mean) for part in images.split(32)]).clamp(
-        -1, 1
-    )
+    output = torch.cat(
+        [backbone.decode(backbone.encode(part).mean) for part in torch.split(images, 32)]
+    ).clamp(-1, 1)
     error = ((output - images) / 2) ** 2
     face = face_mask(torch.from_numpy(pictures.boxes[: len(images)]), images.shape[-1])
     inside = (error * face).sum() / (3 * face.sum())

@@ -101,7 +101,7 @@ def _validate(backbone: Backbone, job: Job) -> float:
     noise = torch.randn(z0.shape, generator=torch.Generator().manual_seed(0))
     t = torch.linspace(0, len(backbone.schedule) - 1, count).long()
     errors = []
-    for part in torch.arange(count).split(64):
+    for part in torch.split(torch.arange(count), 64):
         text = backbone.embed_text([pictures.captions[i] for i in part])
         zt = backbone.schedule.add_noise(z0[part], noise[part], t[part])
         output = backbone.predict(zt, t[part], text).cpu()
