@@ -78,7 +78,7 @@ BLUEPRINTS = {
     ),
     # The embedded world's model: 128 px pictures, latents 16 x 16.
     "micro": Blueprint(
-        vae=_vae(128, (16, 32, 64, 64), layers=1, groups=8),
+        vae=_vae(128, (16, 24, 48, 96), layers=1, groups=8),
         unet={
             "sample_size": 16,
             "block_out_channels": (64, 128, 144),  # 7.6 M parameters: 15.3 MB in fp16
