@@ -1,4 +1,7 @@
-"""A toy world: a person is a coarse colour pattern, a photo is that pattern with noise, a judge looks at the pattern."""
+"""A toy world.
+
+A person is a coarse colour pattern, a photo is that pattern with noise, a judge looks at the pattern.
+"""
 
 from __future__ import annotations
 

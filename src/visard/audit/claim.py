@@ -16,17 +16,21 @@ TIER_MEANING = "one picture at a time, face recognisers that took no part in tra
 
 
 def claims(arms: Sequence[ArmResult], gallery: int, people: int, settings: AuditSettings) -> list[str]:
-    """One sentence a defended arm, the most linked first; control arms speak only if nothing else was audited."""
+    """One sentence a defended arm, the most linked first.
+
+    Control arms speak only if nothing else was audited.
+    """
     controls = {settings.undefended: "undefended", settings.attributes_only: "attributes alone"}
     audited = [arm for arm in arms if arm.arm not in controls] or list(arms)
+    whom = "one person" if people == 1 else f"{people} people"
     sentences = []
     for arm in sorted(audited, key=lambda arm: -arm.strongest.linked.value):
         judge = arm.strongest
         prompt = f" (“{arm.prompt}”)" if arm.prompt else ""
         sentence = (
-            f"At attack tier {TIER}, in a gallery of {gallery}, at a false-positive rate of {settings.fpir:g}, "
-            f"{share(judge.linked)} of the {arm.pictures} “{arm.arm}” pictures{prompt} of "
-            f"{'one person' if people == 1 else f'{people} people'} are linked by the strongest judge, {judge.judge}"
+            f"At attack tier {TIER}, in a gallery of {gallery}, at a false-positive rate of "
+            f"{settings.fpir:g}, {share(judge.linked)} of the {arm.pictures} “{arm.arm}” pictures{prompt} of {whom} "
+            f"are linked by the strongest judge, {judge.judge}"
         )
         for other in arms:
             if other.arm in controls and other.prompt == arm.prompt and other is not arm:

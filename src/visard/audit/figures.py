@@ -165,6 +165,7 @@ def judge_figures(
         det=Curve(det.fmr.tolist(), det.fnmr.tolist()),
         histogram=_histogram(own, rest),
         similarities=_per_person(scores),
+        linked_pictures=[scores.linked[scores.owner == who].tolist() for who in _people(scores)],
     )
 
 
@@ -226,5 +227,9 @@ def _per_person(scores: Scores) -> list[list[float | None]]:
             float(value) if face else None
             for value, face in zip(spread[mine], scores.has_face[mine], strict=True)
         ]
-        for mine in (scores.owner == person for person in range(int(scores.owner.max()) + 1))
+        for mine in (scores.owner == who for who in _people(scores))
     ]
+
+
+def _people(scores: Scores) -> range:
+    return range(int(scores.owner.max()) + 1)

@@ -46,7 +46,10 @@ class AttributeHead(Protocol):
 
 
 class AttributeModel(Protocol):
-    """Predicts what a person would say of a face; probabilities (B, outputs) for categorical and binary heads."""
+    """Predicts what a person would say of a face.
+
+    Probabilities (B, outputs) for categorical and binary heads.
+    """
 
     name: str
 

@@ -76,7 +76,10 @@ def _unit(embeddings: Tensor) -> Tensor:
 
 
 def _attributes(model: AttributeModel, images: Tensor, landmarks: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """Distributions of the heads that say what a person looks like; pose, gaze and the like vary on purpose."""
+    """Distributions of the heads that say what a person looks like.
+
+    Pose, gaze and the like vary on purpose.
+    """
     predictions = model.predict_faces(images, landmarks)
     for name, head in model.heads.items():
         values = predictions[name].detach().float().cpu()

@@ -79,7 +79,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class JudgeFigures:
-    """What one judge says of one arm. `similarities`: per person, per picture, null without a face."""
+    """What one judge says of one arm. `similarities` and `linked_pictures`: per person, per picture."""
 
     judge: str
     accounting: Accounting
@@ -104,6 +104,7 @@ class JudgeFigures:
     det: Curve
     histogram: Histogram
     similarities: list[list[float | None]]
+    linked_pictures: list[list[bool]]
 
 
 @dataclass(frozen=True)

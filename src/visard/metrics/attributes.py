@@ -1,7 +1,10 @@
-"""Does it still look like the person, to a person? Agreement of predicted attributes with the person's photos.
+"""Does it still look like the person, to a person?
 
-An attribute is a distribution over its classes (hair colour), a yes-or-no one over two. The regressor that predicts
-them errs: its agreement on the person's own photos (`self_agreement`) is the ceiling to read everything against.
+Agreement of predicted attributes with the person's photos.
+
+An attribute is a distribution over its classes (hair colour), a yes-or-no one over two. The regressor that
+predicts them errs: its agreement on the person's own photos (`self_agreement`) is the ceiling to read
+everything against.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from torch import Tensor
 
 
 def attribute_agreement(generated: Mapping[str, Tensor], photos: Mapping[str, Tensor]) -> dict[str, float]:
-    """1 - mean total variation distance from the person's mean distribution, in [0, 1], attribute by attribute.
+    """1 - mean total variation distance from the person's mean, in [0, 1], attribute by attribute.
 
     Values: name -> (P, C) generated and (R, C) photos, rows summing to 1.
     """
