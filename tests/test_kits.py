@@ -5,19 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from support.kits import NETWORK, recognizer_row, save_network, two_recognizers, write_kit, write_networks
 from support.tiny import tiny_pipeline
 from visard.errors import InputError, ModelError
 from visard.faces.architectures import ARCHITECTURES
 from visard.kits import Kit, open_kit
-from visard.storage import save_tensors
 
-RECOGNIZER = {
-    "input_size": 32,
-    "embedding_dim": 8,
-    "widths": [4, 4, 4, 4],
-    "units": [1, 1, 1],
-    "head_width": 8,
-}
 HEADS = [
     ("hair", "categorical", ["red", "black"]),
     ("glasses", "binary", ["worn"]),
@@ -25,55 +18,18 @@ HEADS = [
 ]
 
 
-def save(network: torch.nn.Module, file: Path) -> None:
-    save_tensors(file, network.state_dict(), {})
-
-
-def recognizer_row(name: str, role: str, file: str) -> str:
-    return f"""
-[[recognizers]]
-name = "{name}"
-role = "{role}"
-architecture = "mobilefacenet"
-family = "family of {name}"
-file = "{file}"
-input = {{ size = 32 }}
-config = {{ input_size = 32, embedding_dim = 8, widths = [4, 4, 4, 4], units = [1, 1, 1], head_width = 8 }}
-"""
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for seed, name in enumerate(("a", "b", "c")):
-        torch.manual_seed(seed)
-        save(ARCHITECTURES["mobilefacenet"](**RECOGNIZER), tmp_path / f"{name}.safetensors")
-    small = {"widths": [4, 4, 8, 8, 8], "units": [1, 1, 1], "neck_width": 8}
-    save(ARCHITECTURES["scrfd_micro"](**small), tmp_path / "detector.safetensors")
+    write_networks(tmp_path)
     heads = {name: len(outputs) for name, _, outputs in HEADS}
-    save(ARCHITECTURES["regressor"](heads=heads, widths=[4], units=[1]), tmp_path / "regressor.safetensors")
+    save_network(
+        ARCHITECTURES["regressor"](heads=heads, widths=[4], units=[1]), tmp_path / "regressor.safetensors"
+    )
     return tmp_path
 
 
-def write(folder: Path, text: str) -> Path:
-    file = folder / "kit.toml"
-    head = 'name = "small"\nbackbone = "model"\n'
-    detector = """
-[detector]
-name = "tiny"
-architecture = "scrfd_micro"
-file = "detector.safetensors"
-sizes = [64]
-config = { widths = [4, 4, 8, 8, 8], units = [1, 1, 1], neck_width = 8 }
-"""
-    file.write_text(head + text + detector)
-    return file
-
-
 def both(folder: Path, extra: str = "") -> Kit:
-    rows = recognizer_row("one", "surrogate", "a.safetensors") + recognizer_row(
-        "two", "judge", "b.safetensors"
-    )
-    return open_kit(write(folder, extra + rows))
+    return open_kit(write_kit(folder, extra + two_recognizers()))
 
 
 def test_models_are_loaded_by_role_and_only_once(folder: Path) -> None:
@@ -137,7 +93,7 @@ name = "whole pictures"
 architecture = "mobilefacenet"
 file = "c.safetensors"
 input = {{ size = 32 }}
-config = {{ input_size = 32, embedding_dim = 8, widths = [4, 4, 4, 4], units = [1, 1, 1], head_width = 8 }}
+config = {NETWORK}
 """
         kit = both(folder, row)
         encoder = kit.features() if table == "features" else kit.matcher()
@@ -153,7 +109,7 @@ def test_a_surrogate_cannot_judge(folder: Path, copied: bool) -> None:
         (folder / file).write_bytes((folder / "a.safetensors").read_bytes())
     rows = recognizer_row("one", "surrogate", "a.safetensors") + recognizer_row("two", "judge", file)
     with pytest.raises(ModelError, match="surrogate one and the judge two"):
-        open_kit(write(folder, rows))
+        open_kit(write_kit(folder, rows))
 
 
 def test_one_name_cannot_be_two_models(folder: Path) -> None:
@@ -161,7 +117,7 @@ def test_one_name_cannot_be_two_models(folder: Path) -> None:
         "one", "judge", "b.safetensors"
     )
     with pytest.raises(ModelError, match="names one more than once"):
-        open_kit(write(folder, rows))
+        open_kit(write_kit(folder, rows))
 
 
 def test_a_missing_file_is_said_when_the_model_is_asked_for(folder: Path) -> None:

@@ -36,8 +36,9 @@ def audit(
 
     The judges are recognisers that took no part in any training, and the people in the gallery are strangers.
 
-        visard audit pictures/ --reference other_photos/ --report report.html
-        visard audit pictures/ --reference other_photos/ --gallery strangers/ --kit real.toml --json
+    \b
+    visard audit pictures/ --reference other_photos/ --report report.html
+    visard audit pictures/ --reference other_photos/ --gallery strangers/ --kit real.toml --json
     """
     from visard import api  # not at the top: it takes seconds, and --help should not
 

@@ -39,7 +39,8 @@ def demo(
 
     Needs no photos, no network and no GPU; about five minutes on a laptop. Given again, it goes on.
 
-        visard demo
+    \b
+    visard demo
     """
     with progress() as report:
         found = run(out, report)

@@ -31,9 +31,10 @@ def generate(
 
     When the command is stopped and given again, the pictures that are there are kept.
 
-        visard generate runs/me pictures/ --count 16
-        visard generate runs/me pictures/ --prompt "a dslr portrait of sks person wearing a hat"
-        visard generate me.safetensors pictures/ --base sd15 --prompt "a photo of sks person"
+    \b
+    visard generate runs/me pictures/ --count 16
+    visard generate runs/me pictures/ --prompt "a dslr portrait of sks person wearing a hat"
+    visard generate me.safetensors pictures/ --base sd15 --prompt "a photo of sks person"
     """
     from visard import api  # not at the top: it takes seconds, and --help should not
 

@@ -35,8 +35,9 @@ def inspect(
 
     Trainers write folder names, captions and dates into the files they make. Look before you share one.
 
-        visard inspect runs/me/lora.safetensors
-        visard inspect downloaded.safetensors --json
+    \b
+    visard inspect runs/me/lora.safetensors
+    visard inspect downloaded.safetensors --json
     """
     values = describe(file)
     result(values, as_json, _text(values))

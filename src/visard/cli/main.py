@@ -55,9 +55,9 @@ app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start with `visard demo`: it needs no photos, no network and about five minutes.",
+    epilog='Start with "visard demo": it needs no photos, no network and about five minutes.',
 )
 app.command("personalize")(personalize.personalize)
 app.command("generate")(generate.generate)

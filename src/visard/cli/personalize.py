@@ -70,10 +70,11 @@ def personalize(
 
     A stopped run continues where it was when the same command is given again.
 
-        visard personalize photos/ runs/me
-        visard personalize photos/ runs/me --privacy medium --method lora
-        visard personalize photos/ runs/me --kit real.toml --base sd15 --previews 4
-        visard personalize photos/ runs/again --config runs/me/run.toml
+    \b
+    visard personalize photos/ runs/me
+    visard personalize photos/ runs/me --privacy medium --method lora
+    visard personalize photos/ runs/me --kit real.toml --base sd15 --previews 4
+    visard personalize photos/ runs/again --config runs/me/run.toml
     """
     if sum((privacy is not None, rho is not None, no_defence)) > 1:
         raise InputError("--privacy, --rho and --no-defence exclude each other.", "Give one of them.")

@@ -12,7 +12,7 @@ from visard.cli.options import AsJson, Seed
 
 app = typer.Typer(
     no_args_is_help=True,
-    rich_markup_mode="markdown",
+    rich_markup_mode="rich",
     help="People who do not exist, and the small models that are trained on them.",
 )
 
