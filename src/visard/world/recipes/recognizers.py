@@ -31,7 +31,7 @@ MARGIN_RAMP = (0.1, 0.5)
 class Plan:
     """How one recogniser is trained; the papers' scale of 64 is for 10^5 people, 32 suits thousands.
 
-    bf16: off where depthwise convolutions dominate, whose backward pass is slower in bfloat16 than in float32.
+    bf16: off where depthwise convolutions dominate, whose backward pass is slower in bfloat16.
     """
 
     loss: str
