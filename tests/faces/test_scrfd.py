@@ -70,11 +70,10 @@ def test_letterbox_is_top_left_on_black() -> None:
     assert bool((found[..., 128:] == -1).all())
 
 
-def test_a_picture_too_large_for_the_canvas_is_made_to_fit() -> None:
-    found, box = letterbox(torch.ones(1, 3, 100, 100), 640, margin=0.25, canvas=96)
-    assert found.shape[-2:] == (96, 96)
-    assert box.offset == 16
-    assert bool((found[..., 0, :] == -1).all())
+def test_a_size_that_does_not_fit_the_network_is_refused() -> None:
+    Scrfd(BrightSpot(96), sizes=(64,), margin=0.25)
+    with pytest.raises(ValueError, match="112 px with margins do not fit"):
+        Scrfd(BrightSpot(96), sizes=(32, 64), margin=0.375)
 
 
 def test_black_and_white_as_scrfd_was_trained() -> None:

@@ -58,6 +58,7 @@ class RecognizerRow:
 class Recognizer(nn.Module):
     """A frozen recogniser: always in evaluation mode, no parameter gradient, float32 whatever the autocast.
 
+    network: crops -> embeddings (B, D), or (direction, length) as AdaFace; it is frozen for good.
     target: (5, 2), where the landmarks lie in its crops; the ArcFace template when None.
     """
 
@@ -73,8 +74,9 @@ class Recognizer(nn.Module):
         self.spec = spec
         self.register_buffer("target", template(spec.size) if target is None else target, persistent=False)
         self.eval()
+        device = next((each.device for each in network.parameters()), None)
         with torch.no_grad():
-            self.dimension = self.features(torch.zeros(1, 3, spec.size, spec.size)).shape[1]
+            self.dimension = self.features(torch.zeros(1, 3, spec.size, spec.size, device=device)).shape[1]
 
     def train(self, mode: bool = True) -> Recognizer:
         """Stays in evaluation mode: a BatchNorm that adapts to what it measures is no measure."""

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from visard.errors import ModelError
-from visard.faces.architectures import ARCHITECTURES
 from visard.faces.detector import Candidates, Face, decode, nms
+from visard.faces.recognizer import build
 from visard.faces.weights import load_weights
 
 STRIDE = 32  # the coarsest: sides of a network's input are multiples of it
@@ -112,13 +112,9 @@ def letterbox(
     """Pictures (B, 3, H, W) resized to `size` px on the longer side, at the top left of a black canvas.
 
     margin: left free on every side, as a fraction of `size`. canvas: its side, or the next multiple of 32.
-    A picture too large for the canvas is made to fit.
     """
     height, width = images.shape[-2:]
     offset = round(size * margin)
-    if canvas is not None and size + 2 * offset > canvas:
-        size = int(canvas / (1 + 2 * margin))
-        offset = (canvas - size) // 2
     rows, columns = (max(1, round(side * size / max(height, width))) for side in (height, width))
     resized = F.interpolate(images, (rows, columns), mode="bilinear", align_corners=False, antialias=True)
 
@@ -144,6 +140,9 @@ class Scrfd:
     ) -> None:
         if not sizes:
             raise ValueError("a detector needs at least one size")
+        widest = max(size + 2 * round(size * margin) for size in sizes)
+        if network.canvas is not None and widest > network.canvas:
+            raise ValueError(f"{widest} px with margins do not fit the network's {network.canvas} px")
         self.network = network
         self.name = name
         self.sizes = tuple(sizes)
@@ -163,17 +162,20 @@ class Scrfd:
         if row.architecture == "scrfd_onnx":
             network: Network = OnnxNetwork(row.file)
         else:
-            module = ARCHITECTURES[row.architecture](**row.config)
+            module = build(row.architecture, row.config)
             load_weights(module, row.file)
             network = TorchNetwork(module)
-        return cls(
-            network,
-            name=row.name,
-            sizes=row.sizes,
-            margin=row.margin,
-            threshold=row.threshold,
-            overlap=row.overlap,
-        )
+        try:
+            return cls(
+                network,
+                name=row.name,
+                sizes=row.sizes,
+                margin=row.margin,
+                threshold=row.threshold,
+                overlap=row.overlap,
+            )
+        except ValueError as error:
+            raise ModelError(f"{row.name}: {error}.", "Correct the detector's sizes or margin.") from error
 
     @torch.no_grad()
     def detect(self, images: Tensor) -> list[list[Face]]:
