@@ -8,7 +8,13 @@ import pytest
 import torch
 from personalization.fakes import LANDMARKS, FakeDetector, face, photos, recognizer
 
-from visard.personalization.identity import IdentityLoss, find_landmarks, impostor_level, linkability, prototypes
+from visard.personalization.identity import (
+    IdentityLoss,
+    find_landmarks,
+    impostor_level,
+    linkability,
+    prototypes,
+)
 
 
 def test_s_is_the_hand_computed_value() -> None:
@@ -95,7 +101,9 @@ def test_the_floor_stops_the_gradient_below_the_level_of_strangers() -> None:
 
 def test_the_impostor_level_is_the_mean_similarity_of_strangers() -> None:
     loss, strangers = identity(), photos(3, seed=9)
-    level = impostor_level(loss.recognizers, FakeDetector([[[face()], [], [face()]]]), loss.prototypes, strangers)
+    level = impostor_level(
+        loss.recognizers, FakeDetector([[[face()], [], [face()]]]), loss.prototypes, strangers
+    )
     expected = loss.similarities(strangers[[0, 2]], LANDMARKS.expand(2, -1, -1)).mean(0)
     torch.testing.assert_close(level, expected)
     nobody = impostor_level(loss.recognizers, FakeDetector([[[]] * 3]), loss.prototypes, strangers)

@@ -20,7 +20,12 @@ from visard.settings import from_toml, to_toml
 def test_defaults_are_the_papers() -> None:
     settings = PersonalizationSettings()
     decoupling, tuning = settings.decoupling, settings.fine_tuning
-    assert (decoupling.rounds, decoupling.pgd_steps, decoupling.step, decoupling.radius) == (10, 8, 0.008, 0.08)
+    assert (decoupling.rounds, decoupling.pgd_steps, decoupling.step, decoupling.radius) == (
+        10,
+        8,
+        0.008,
+        0.08,
+    )
     assert (decoupling.rho, decoupling.tau, decoupling.anchor) == (0.1, 0.03, "original")
     assert (decoupling.pixel_range, decoupling.stage_split) == ("[-1,1]", "carry")
     assert (tuning.steps, tuning.batch, tuning.prior_weight, settings.learning_rate) == (1000, 2, 1.0, 5e-7)
@@ -29,7 +34,9 @@ def test_defaults_are_the_papers() -> None:
 
 
 def test_settings_survive_toml() -> None:
-    settings = PersonalizationSettings(method="lora", decoupling=DecouplingSettings(rho=0.3, floor="impostor"))
+    settings = PersonalizationSettings(
+        method="lora", decoupling=DecouplingSettings(rho=0.3, floor="impostor")
+    )
     assert from_toml(PersonalizationSettings, to_toml(settings)) == settings
 
 

@@ -24,17 +24,20 @@ def autocast(backbone: Backbone, precision: str) -> Autocast:
     return lambda: torch.autocast(backbone.device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
-def trainable_parameters(backbone: Backbone, settings: PersonalizationSettings) -> dict[str, nn.Parameter]:
+def trainable_parameters(
+    backbone: Backbone, settings: PersonalizationSettings, generator: torch.Generator
+) -> dict[str, nn.Parameter]:
     """Freeze `backbone` except what the method trains, returned by name; 16-bit weights become float32.
 
-    At a learning rate of 5e-7 an update is far below the spacing of bfloat16: such weights would not move.
+    `generator` draws the first LoRA weights. At a learning rate of 5e-7 an update is far below the spacing of
+    bfloat16: such weights would not move.
     """
     for network in backbone.networks.values():
         if next(network.parameters()).dtype in (torch.float16, torch.bfloat16):
             network.float()
     backbone.freeze()
     if settings.method == "lora":
-        add_lora(backbone, rank=settings.lora.rank, text_encoder=settings.train_text_encoder)
+        add_lora(backbone, settings.lora.rank, settings.train_text_encoder, generator)
     else:
         backbone.unet.requires_grad_(True)
         backbone.text_encoder.requires_grad_(settings.train_text_encoder)

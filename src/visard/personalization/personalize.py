@@ -109,7 +109,7 @@ def _write_model(settings: PersonalizationSettings, backbone: Backbone, folder: 
     """The personalised weights: a diffusers folder, or a LoRA file beside its kohya twin."""
     model = _model_path(settings, folder)
     if settings.method == "lora":
-        save_lora(backbone, model)
+        save_lora(backbone, model, trigger=settings.prompts.instance)
     else:
         backbone.save(model)
     return model

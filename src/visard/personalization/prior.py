@@ -78,7 +78,9 @@ def _make(backbone: Backbone, prompt: str, settings: PriorSettings, progress: Pr
         with torch.no_grad():
             parts.append(backbone.encode(pictures))
         progress(STAGE, first + len(pictures), settings.count)
-    return Posterior(torch.cat([part.mean for part in parts]), torch.cat([part.std for part in parts]))
+    mean, std = (torch.cat([getattr(part, name) for part in parts]) for name in ("mean", "std"))
+    # Laid out as they come back from the cache: networks round differently on another layout.
+    return Posterior(mean.contiguous(), std.contiguous())
 
 
 def _key(backbone: Backbone, prompt: str, settings: PriorSettings) -> str:

@@ -54,7 +54,7 @@ class Session:
             strangers = class_posteriors(
                 backbone, settings.prompts.prior, settings.prior, cache=cache, progress=progress
             )
-        parameters = trainable_parameters(backbone, settings)
+        parameters = trainable_parameters(backbone, settings, self.streams["lora"])
         reference, originals = encoded(backbone, photos.reference), encoded(backbone, photos.originals)
         self.sets = {
             "reference": self._photo_set("reference", reference, photos.reference_prompts),
