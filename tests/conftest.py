@@ -26,7 +26,7 @@ def photo_folder(tmp_path: Path) -> Callable[..., Path]:
 
     def make(count: int, size: int = 64, name: str = "photos") -> Path:
         folder = tmp_path / name
-        folder.mkdir()
+        folder.mkdir(parents=True)
         for index in range(count):
             picture(index, size, size).save(folder / f"{index:02d}.png")
         return folder

@@ -109,6 +109,14 @@ def test_tensors_and_their_meta_survive(tmp_path: Path) -> None:
         assert torch.equal(loaded[name], tensor)
 
 
+def test_tensors_that_share_memory_are_saved_all_the_same(tmp_path: Path) -> None:
+    both = torch.arange(6.0).reshape(2, 3)
+    save_tensors(tmp_path / "a.safetensors", {"all": both, "again": both, "row": both[1]}, {})
+    loaded, _ = load_tensors(tmp_path / "a.safetensors")
+    assert torch.equal(loaded["again"], both)
+    assert torch.equal(loaded["row"], both[1])
+
+
 def test_a_full_disk_while_saving_tensors_keeps_the_old_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

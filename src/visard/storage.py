@@ -85,7 +85,13 @@ def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], meta: Mapping[
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    whole: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        plain = tensor.detach().cpu().contiguous()
+        memory = plain.untyped_storage().data_ptr()
+        whole[name] = plain.clone() if memory in seen else plain  # safetensors refuses two names of one memory
+        seen.add(memory)
     with _replacing(Path(path)) as temporary:
         try:
             save_file(whole, temporary, {HEADER_KEY: json.dumps(dict(meta), sort_keys=True)})
@@ -101,7 +107,8 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            # Copies: a view of the file would change with it, and its alignment changes the last bit of products.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (no mapping)
         meta = json.loads(header[HEADER_KEY]) if HEADER_KEY in header else dict(header)
     except FileNotFoundError as error:
         raise ModelError(f"There is no file {path}.", "Check the path.") from error

@@ -14,6 +14,7 @@ import typer
 from visard.cli.console import result
 from visard.errors import ModelError
 
+CONFIGURATION = re.compile(r"(config|model_index)\.json$")
 PICKLES = {".bin", ".ckpt", ".pt", ".pth", ".pkl"}
 # What a header may say without telling anything of its maker: the format, and the architecture of the model.
 PUBLIC_KEYS = re.compile(
@@ -93,7 +94,7 @@ def _folder(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{folder} holds no safetensors file.", "Give a model folder or a run folder.")
     leaks = {f"{Path(part['file']).relative_to(folder)}: {leak}" for part in parts for leak in part["leaks"]}
     for file in files:
-        if file.suffix == ".json":
+        if CONFIGURATION.search(file.name):
             text = file.read_text(encoding="utf-8", errors="replace")
             leaks |= {
                 f"{file.relative_to(folder)}: {found.group().strip()}" for found in USER_PATH.finditer(text)

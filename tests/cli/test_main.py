@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from visard import api
+from visard.errors import InputError, ModelError, StorageError, TrainingError
+
+Run = Callable[..., Result]
+COMMANDS = ["personalize", "generate", "audit", "inspect", "demo", "world sample", "world train"]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_command_explains_itself(visard: Run, command: str) -> None:
+    shown = visard(*command.split(), "--help")
+    assert shown.exit_code == 0
+    assert "Usage" in shown.stdout
+    if command:
+        assert f"visard {command}" in shown.stdout  # an example: the usage line above says "root" in tests
+
+
+def test_help_needs_no_heavy_library() -> None:
+    code = "import sys, visard.cli.main; print(*({'torch', 'diffusers', 'numpy'} & set(sys.modules)))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == ""
+
+
+def test_version(visard: Run) -> None:
+    assert visard("--version").stdout.startswith("visard 0.")
+
+
+@pytest.mark.parametrize("error", [InputError, ModelError, StorageError, TrainingError])
+def test_errors_are_explained_and_have_codes(
+    visard: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: type[InputError]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error("This went wrong.", "Do that.")
+
+    monkeypatch.setattr(api, "personalize", fail)
+    shown = visard("personalize", tmp_path, tmp_path / "run")
+    assert shown.exit_code == error.exit_code
+    assert shown.stderr == "Error: This went wrong.\nDo that.\n"
+    assert shown.stdout == ""
+    assert "Traceback" in visard("--debug", "personalize", tmp_path, tmp_path / "run").stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/full/disk"), 4, "/full/disk"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), 4, "disk is full"),
+        (RuntimeError("write: No space left on device"), 4, "disk is full"),
+        (MemoryError(), 5, "memory"),
+        (type("OutOfMemoryError", (RuntimeError,), {})(), 5, "memory"),
+        (KeyboardInterrupt(), 130, "goes on from what was saved"),
+    ],
+)
+def test_what_the_machine_lacks_is_said(
+    visard: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    error: BaseException,
+    code: int,
+    message: str,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(api, "generate", fail)
+    shown = visard("generate", tmp_path, tmp_path / "out")
+    assert shown.exit_code == code
+    assert message in shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+def test_a_bug_keeps_its_traceback(visard: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise IndexError("a bug")
+
+    monkeypatch.setattr(api, "generate", fail)
+    assert isinstance(visard("generate", tmp_path, tmp_path / "out").exception, IndexError)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--privacy", "low", "--no-defence"], "exclude each other"),
+        (["--kit", "nowhere.toml"], "no kit nowhere.toml"),
+        (["--device", "abacus"], "no device abacus"),
+        (["--rho", "2"], "less than or equal to 1"),
+        (["--privacy", "utmost"], "utmost"),
+    ],
+)
+def test_options_that_cannot_be(
+    visard: Run, photo_folder: Callable[..., Path], options: list[str], message: str
+) -> None:
+    folder = photo_folder(1)
+    shown = visard("personalize", folder, folder / "run", *options)
+    assert shown.exit_code == 2
+    assert message in shown.stderr
+    assert not (folder / "run").exists()
