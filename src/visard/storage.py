@@ -90,7 +90,8 @@ def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], meta: Mapping[
     for name, tensor in tensors.items():
         plain = tensor.detach().cpu().contiguous()
         memory = plain.untyped_storage().data_ptr()
-        whole[name] = plain.clone() if memory in seen else plain  # safetensors refuses two names of one memory
+        # safetensors refuses two names for one piece of memory.
+        whole[name] = plain.clone() if memory in seen else plain
         seen.add(memory)
     with _replacing(Path(path)) as temporary:
         try:

@@ -22,7 +22,9 @@ class FaceFinder(Protocol):
     """A face detector; its name and setting are printed wherever its figures are."""
 
     name: str
-    setting: str
+
+    @property
+    def setting(self) -> str: ...
 
     def detect(self, images: Tensor) -> Sequence[Sequence[SeenFace]]: ...
 

@@ -26,7 +26,9 @@ class Detector(Protocol):
     """Finds faces; `setting` belongs beside every rate computed from what it finds."""
 
     name: str
-    setting: str
+
+    @property
+    def setting(self) -> str: ...
 
     def detect(self, images: Tensor) -> list[list[Face]]:
         """Faces of each picture (B, 3, H, W) in [-1, 1], best score first; without gradient."""
