@@ -8,24 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from support.kits import face_in_the_middle, two_recognizers, write_kit, write_networks
+from support.kits import QUICK, face_in_the_middle, two_recognizers, write_kit, write_networks
 from support.tiny import tiny_pipeline
 from visard.faces.scrfd import Scrfd
-
-QUICK = """
-[personalization.fine_tuning]
-steps = 4
-batch = 1
-class_batch = 1
-[personalization.decoupling]
-rounds = 2
-pgd_steps = 2
-[personalization.prior]
-count = 2
-sampler_steps = 2
-[personalization.output]
-checkpoint_every = 0
-"""
 
 
 @pytest.fixture

@@ -20,6 +20,20 @@ RECOGNIZER: dict[str, Any] = {
     "head_width": 8,
 }
 DETECTOR: dict[str, Any] = {"widths": [4, 4, 8, 8, 8], "units": [1, 1, 1], "neck_width": 8}
+QUICK = """
+[personalization.fine_tuning]
+steps = 4
+batch = 1
+class_batch = 1
+[personalization.decoupling]
+rounds = 2
+pgd_steps = 2
+[personalization.prior]
+count = 2
+sampler_steps = 2
+[personalization.output]
+checkpoint_every = 0
+"""
 
 
 def recognizer_row(name: str, role: str, file: str) -> str:
@@ -48,13 +62,14 @@ def save_network(network: torch.nn.Module, file: Path) -> None:
     save_tensors(file, network.state_dict(), {})
 
 
-def write_kit(folder: Path, rows: str) -> Path:
+def write_kit(folder: Path, rows: str, gallery: str = "") -> Path:
     """The kit file `small`, its base model in `model`; `rows` are its recognisers and whatever else."""
     file = folder / "kit.toml"
     file.write_text(
         f"""
 name = "small"
 backbone = "model"
+gallery = "{gallery}"
 {rows}
 [detector]
 name = "tiny"
