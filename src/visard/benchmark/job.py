@@ -1,0 +1,156 @@
+"""The main job: photographs, class pictures, then every unit; whatever is done is not done again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from visard.benchmark import pool
+from visard.benchmark.people import Camera, Sitting, Studio, world_camera
+from visard.benchmark.protocol import Protocol, Unit
+from visard.benchmark.unit import Result, Workshop, read_result
+from visard.errors import TrainingError
+from visard.kits import open_kit
+from visard.personalization.prior import class_posteriors
+from visard.progress import Progress, silent
+
+SHOWN_FAILURES = 3
+
+
+@dataclass(frozen=True)
+class Job:
+    """Which units to do, and how."""
+
+    people: Sequence[int]
+    strangers: Sequence[int]
+    arms: Sequence[str]
+    seeds: Sequence[int] = (0,)
+    workers: int = 2
+    keep_models: bool = False
+
+    @property
+    def units(self) -> list[Unit]:
+        """Person by person, so that an unfinished job has whole people to compare."""
+        return [Unit(person, arm, seed) for person in self.people for seed in self.seeds for arm in self.arms]
+
+
+def run(
+    job: Job,
+    protocol: Protocol,
+    out: Path,
+    *,
+    kit: str = "world",
+    camera: Camera = world_camera,
+    progress: Progress = silent,
+) -> None:
+    """Do what is left of the job in the folder `out`.
+
+    Raises InputError when `out` holds another protocol's units, StorageError, and TrainingError, after all
+    others are done, when units failed.
+    """
+    protocol.claim(out)
+    sittings = [Sitting(person) for person in job.people]
+    sittings += [Sitting(person, stranger=True) for person in job.strangers]
+    _finish(
+        pool.run(
+            [each for each in sittings if not each.done(out)],
+            partial(open_studio, out, kit, camera),
+            workers=job.workers,
+            watch=lambda left: progress("photographs", len(sittings) - len(left), len(sittings)),
+        )
+    )
+    units = job.units
+    open_units = [unit for unit in units if read_result(unit, protocol, out) is None]
+    if open_units:
+        _class_pictures(protocol, kit, progress)
+    failures = pool.run(
+        open_units,
+        partial(Workshop, out, kit, keep_models=job.keep_models),
+        workers=job.workers,
+        watch=_Pace(units, open_units, protocol, out, job.workers, progress).watch,
+    )
+    _finish(failures)
+
+
+def open_studio(out: Path, kit: str, camera: Camera) -> Studio:
+    """What a worker photographs people with."""
+    return Studio(out, Protocol.of(out).lineup, open_kit(kit).detector(), camera)
+
+
+def finished(out: Path) -> list[Result]:
+    """Every finished unit of a benchmark's folder."""
+    protocol = Protocol.of(out)
+    results = []
+    for file in sorted((out / "units").glob("person-*/*/seed-*/result.json")):
+        person, arm, seed = file.parts[-4:-1]
+        unit = Unit(int(person.removeprefix("person-")), arm, int(seed.removeprefix("seed-")))
+        result = read_result(unit, protocol, out)
+        if result is not None:
+            results.append(result)
+    return results
+
+
+def _class_pictures(protocol: Protocol, kit: str, progress: Progress) -> None:
+    """Made once before the workers start, who would each make them."""
+    settings = protocol.settings
+    if settings.needs_class_pictures:
+        with pool.one_thread():
+            backbone = open_kit(kit, protocol.device).backbone()
+            class_posteriors(backbone, settings.prompts.prior, settings.prior, progress=progress)
+
+
+def _finish(failures: dict[Unit, str] | dict[Sitting, str]) -> None:
+    if failures:
+        shown = [f"{unit}: {message}" for unit, message in list(failures.items())[:SHOWN_FAILURES]]
+        raise TrainingError(
+            f"{len(failures)} failed and the others are done:\n" + "\n".join(shown),
+            "The same command tries them again.",
+        )
+
+
+class _Pace:
+    """Units done and minutes left, from what units of the same arm have taken."""
+
+    def __init__(
+        self,
+        units: Sequence[Unit],
+        left: Sequence[Unit],
+        protocol: Protocol,
+        out: Path,
+        workers: int,
+        progress: Progress,
+    ) -> None:
+        self.protocol, self.out, self.workers, self.progress = protocol, out, workers, progress
+        self.total, self.left = len(units), set(left)
+        self.since = time.monotonic()
+        self.seconds: dict[str, list[float]] = {}
+        self._learn(set(units) - self.left)
+
+    def watch(self, left: Sequence[Unit]) -> None:
+        """Report what is left."""
+        self._learn(self.left - set(left))
+        self.left = set(left)
+        seconds = self.estimate()
+        figures = {} if seconds is None else {"minutes_left": seconds / 60}
+        self.progress("units", self.total - len(left), self.total, **figures)
+
+    def estimate(self) -> float | None:
+        """Seconds until the last unit is done; None before the first is."""
+        known = [value for values in self.seconds.values() for value in values]
+        if not known:
+            return None
+        overall = sum(known) / len(known)
+        means = {arm: sum(values) / len(values) for arm, values in self.seconds.items()}
+        work = sum(means.get(unit.arm, overall) for unit in self.left)
+        return max(0.0, work / self.workers - (time.monotonic() - self.since))
+
+    def _learn(self, done: set[Unit]) -> None:
+        if done:
+            self.since = time.monotonic()
+        for unit in done:
+            result = read_result(unit, self.protocol, self.out)
+            if result is not None and "train" in result.seconds:
+                self.seconds.setdefault(unit.arm, []).append(sum(result.seconds.values()))

@@ -1,0 +1,107 @@
+"""Photos of the people of a benchmark, on disk: folders that are whole or not there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from visard.benchmark.protocol import Lineup
+from visard.errors import InputError
+from visard.faces.detector import Detector
+from visard.images import center_crop, read_folder, save_image, to_tensor
+from visard.storage import atomic_folder
+
+Camera = Callable[[int, int, int], list[Image.Image]]
+"""(person, count, first) -> photos first, first + 1, ... of that person: the same whenever asked."""
+
+CLEAN_FIRST = 100
+"""Where the photos begin that the attacker holds; training never comes so far."""
+TRAINING, CLEAN, STRANGERS = "training", "clean", "strangers"
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """One person to be photographed: a subject, or a stranger of the gallery."""
+
+    person: int
+    stranger: bool = False
+
+    def folders(self, out: Path) -> list[Path]:
+        """The folders that hold the person's photos."""
+        if self.stranger:
+            return [out / STRANGERS / str(self.person)]
+        return [out / "people" / str(self.person) / kind for kind in (TRAINING, CLEAN)]
+
+    def done(self, out: Path) -> bool:
+        """Whether nothing is left to do."""
+        return all(folder.is_dir() for folder in self.folders(out))
+
+
+class Studio:
+    """Photographs people into a benchmark's folder."""
+
+    def __init__(self, out: Path, lineup: Lineup, detector: Detector, camera: Camera) -> None:
+        self.out, self.lineup, self.detector, self.camera = out, lineup, detector, camera
+
+    def __call__(self, sitting: Sitting) -> None:
+        """Write the photos of one person. Raises InputError, StorageError."""
+        person, folders = sitting.person, sitting.folders(self.out)
+        if sitting.stranger:
+            self._write(folders[0], dict(enumerate(self.camera(person, self.lineup.each, 0))))
+            return
+        training, clean = folders
+        if not training.is_dir():
+            self._write(training, self._usable(person))
+        if not clean.is_dir():
+            photos = self.camera(person, self.lineup.clean, CLEAN_FIRST)
+            self._write(clean, dict(enumerate(photos, start=CLEAN_FIRST)))
+
+    def _usable(self, person: int) -> dict[int, Image.Image]:
+        """The first photos in which the detector sees one face: a person chooses clear ones to train on.
+
+        The clean photos are not chosen: they are what the attacker happens to have.
+        """
+        found: dict[int, Image.Image] = {}
+        for first in range(0, CLEAN_FIRST, self.lineup.training):
+            wanted = min(self.lineup.training, CLEAN_FIRST - first)
+            for index, photo in enumerate(self.camera(person, wanted, first), start=first):
+                if len(self.detector.detect(to_tensor(photo)[None])[0]) == 1:
+                    found[index] = photo
+                if len(found) == self.lineup.training:
+                    return found
+        raise InputError(
+            f"{len(found)} of {CLEAN_FIRST} photos of person {person} show one face; "
+            f"{self.lineup.training} are needed.",
+            "Look at the photos and at the kit's detector.",
+        )
+
+    @staticmethod
+    def _write(folder: Path, photos: dict[int, Image.Image]) -> None:
+        with atomic_folder(folder) as fresh:
+            for index, photo in photos.items():
+                save_image(photo, fresh / f"{index:03d}.png")
+
+
+def load_photos(folder: Path, side: int) -> Tensor:
+    """The photos of a folder as (N, 3, side, side) in [-1, 1]."""
+    return torch.stack([to_tensor(center_crop(photo.image, side)) for photo in read_folder(folder)])
+
+
+def load_strangers(out: Path, lineup: Lineup, side: int) -> tuple[Tensor, Tensor]:
+    """The gallery's photos (M, 3, side, side) and whose they are (M,), 0..N-1."""
+    folders = sorted((out / STRANGERS).iterdir(), key=lambda folder: int(folder.name))[: lineup.strangers]
+    photos = [load_photos(folder, side) for folder in folders]
+    counts = torch.tensor([len(each) for each in photos])
+    return torch.cat(photos), torch.repeat_interleave(counts)
+
+
+def world_camera(person: int, count: int, first: int) -> list[Image.Image]:
+    """Photographs people of the embedded world."""
+    from visard.world import people, sampling
+
+    return sampling.pictures(people.person(person), count, first=first)

@@ -1,0 +1,172 @@
+"""Units of work over processes of one thread each: interrupted, killed or failing, the others' work stays."""
+
+from __future__ import annotations
+
+import signal
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import connection, get_context
+from typing import Any, Generic, TypeVar
+
+import torch
+
+from visard.errors import StorageError, VisardError
+
+T = TypeVar("T")
+Start = Callable[[], Callable[[T], None]]
+"""Called once in every process; gives what does one unit. Both must be picklable by name."""
+Watch = Callable[[Sequence[T]], None]
+"""Called with the units that are left, whenever that changes and every few seconds."""
+
+TICK = 5.0
+DIED = "Its process ended without a word; the machine's memory may be full: use fewer workers."
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a unit could not be done; `fatal` when no other could be either."""
+
+    error: VisardError
+    fatal: bool = False
+
+
+def run(units: Sequence[T], start: Start[T], *, workers: int, watch: Watch[T]) -> dict[T, str]:
+    """Do every unit, `workers` at a time; returns those that failed, with the reason.
+
+    A worker computes on one thread, so that results do not depend on how many there are; a single worker is
+    this process. Raises StorageError when the disk is full; Ctrl-C ends all workers at once.
+    """
+    if not units:
+        return {}
+    watch(units)
+    return _alone(units, start, watch) if workers == 1 else _Crew(units, start, workers, watch).run()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute on one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _alone(units: Sequence[T], start: Start[T], watch: Watch[T]) -> dict[T, str]:
+    failures: dict[T, str] = {}
+    with one_thread():
+        work = start()
+        for index, unit in enumerate(units, start=1):
+            failure = _attempt(work, unit)
+            if failure is not None:
+                if failure.fatal:
+                    raise failure.error
+                failures[unit] = str(failure.error)
+            watch(units[index:])
+    return failures
+
+
+def _attempt(work: Callable[[T], None], unit: T) -> Failure | None:
+    try:
+        work(unit)
+    except Exception as error:  # a bug in one unit should not cost the night's other units
+        return Failure(_as_known(error), fatal=isinstance(error, StorageError))
+    return None
+
+
+def _as_known(error: Exception) -> VisardError:
+    return error if isinstance(error, VisardError) else VisardError(traceback.format_exc())
+
+
+def _serve(pipe: connection.Connection[Any, Any], start: Start[T]) -> None:
+    """A worker process: units come in, None or a Failure goes out."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first process ends the others
+    torch.set_num_threads(1)
+    with suppress(EOFError, BrokenPipeError):  # the first process is gone
+        try:
+            work = start()
+        except Exception as error:
+            pipe.send(Failure(_as_known(error), fatal=True))
+            return
+        while True:
+            pipe.send(_attempt(work, pipe.recv()))
+
+
+class _Worker(Generic[T]):
+    def __init__(self, start: Start[T]) -> None:
+        context = get_context("spawn")  # torch's threads do not survive a fork
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, start), daemon=True)
+        self.process.start()
+        theirs.close()  # so that the end of the process ends the pipe
+        self.unit: T | None = None
+
+    def give(self, unit: T) -> None:
+        self.unit = unit
+        with suppress(OSError):  # it has died: the answer will tell
+            self.pipe.send(unit)
+
+    def answer(self) -> Failure | None:
+        """What became of the unit. Raises EOFError or OSError when the process has died."""
+        received: Failure | None = self.pipe.recv()
+        return received
+
+    def dismiss(self) -> None:
+        self.process.terminate()
+        self.process.join()
+        self.pipe.close()
+
+
+class _Crew(Generic[T]):
+    def __init__(self, units: Sequence[T], start: Start[T], workers: int, watch: Watch[T]) -> None:
+        self.waiting, self.start, self.watch = deque(units), start, watch
+        self.size = min(workers, len(units))
+        self.workers: list[_Worker[T]] = []
+        self.failures: dict[T, str] = {}
+
+    def run(self) -> dict[T, str]:
+        try:
+            while self._employ():
+                ready = connection.wait([worker.pipe for worker in self.workers], TICK)
+                for worker in [each for each in self.workers if each.pipe in ready]:
+                    self._settle(worker)
+                self.watch(self._left())
+        finally:
+            for worker in self.workers:
+                worker.dismiss()
+        return self.failures
+
+    def _employ(self) -> bool:
+        """Give everybody something to do; whether anybody has."""
+        while self.waiting and len(self.workers) < self.size:
+            self.workers.append(_Worker(self.start))
+        for worker in [each for each in self.workers if each.unit is None]:
+            if self.waiting:
+                worker.give(self.waiting.popleft())
+            else:
+                self._dismiss(worker)
+        return bool(self.workers)
+
+    def _settle(self, worker: _Worker[T]) -> None:
+        unit, worker.unit = worker.unit, None
+        try:
+            failure = worker.answer()
+        except (EOFError, OSError):
+            failure = Failure(VisardError(DIED))
+            self._dismiss(worker)
+        if failure is None or unit is None:
+            return
+        if failure.fatal:
+            raise failure.error
+        self.failures[unit] = str(failure.error)
+
+    def _dismiss(self, worker: _Worker[T]) -> None:
+        worker.dismiss()
+        self.workers.remove(worker)
+
+    def _left(self) -> list[T]:
+        return [worker.unit for worker in self.workers if worker.unit is not None] + list(self.waiting)

@@ -1,0 +1,205 @@
+"""What a benchmark is: its arms, its units and everything that must be equal for units to share a table."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from visard.errors import InputError
+from visard.kits import Kit
+from visard.personalization.checkpoint import differences
+from visard.personalization.settings import PersonalizationSettings
+from visard.settings import from_table, read_toml
+from visard.storage import atomic_write
+
+NONE = "none"
+"""The undefended arm, which the others are compared with."""
+PROMPTS = ("a photo of sks person", "a dslr portrait of sks person")
+PROTOCOL_FILE = "bench.json"
+OF_THE_ARM = ("defence", "seed", "decoupling.rho")
+"""Settings that arms and units decide."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How pictures are drawn from every model."""
+
+    prompts: tuple[str, ...] = PROMPTS
+    pictures: int = 8
+    steps: int = 25
+    guidance: float = 7.5
+
+
+@dataclass(frozen=True)
+class Lineup:
+    """How many photos of whom: to train on, to measure against, and of the strangers in the gallery."""
+
+    training: int = 8
+    clean: int = 8
+    strangers: int = 111
+    each: int = 2
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What all units of a folder share; models: name -> digest of its weights."""
+
+    kit: str
+    device: str
+    models: dict[str, str]
+    settings: PersonalizationSettings
+    sampling: Sampling
+    lineup: Lineup
+
+    def claim(self, folder: Path) -> None:
+        """Write this into a benchmark's folder. Raises InputError if another protocol's units are there."""
+        file = folder / PROTOCOL_FILE
+        mine = _plain(asdict(self))
+        if not file.exists():
+            atomic_write(file, json.dumps(mine, indent=1).encode())
+            return
+        if changed := differences({"bench": _read(file)}, {"bench": mine}):
+            names = ", ".join(each.removeprefix("bench.") for each in changed)
+            raise InputError(
+                f"{folder} holds a benchmark of another kind; it differs in {names}.",
+                "Choose another folder, or give the options it was started with.",
+            )
+
+    @classmethod
+    def of(cls, folder: Path) -> Protocol:
+        """The protocol of a benchmark's folder. Raises InputError when there is none."""
+        file = folder / PROTOCOL_FILE
+        if not file.is_file():
+            raise InputError(f"There is no benchmark in {folder}.", "Start one with visard bench main.")
+        return from_table(cls, _read(file))
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One person under one arm and seed: what is trained, sampled and scored as a whole."""
+
+    person: int
+    arm: str
+    seed: int
+
+    @property
+    def run_seed(self) -> int:
+        """The seed of training and sampling: one for all arms, and another for every person."""
+        return int(np.random.SeedSequence([self.seed, self.person]).generate_state(1)[0])
+
+    def folder(self, out: Path) -> Path:
+        """Where the unit's files lie."""
+        return out / "units" / f"person-{self.person}" / self.arm / f"seed-{self.seed}"
+
+    def settings(self, protocol: Protocol) -> PersonalizationSettings:
+        """The unit's own settings: the protocol's with the arm and the seed."""
+        return protocol.settings.with_preset(arm_settings(self.arm)).with_preset({"seed": self.run_seed})
+
+    def key(self, protocol: Protocol) -> str:
+        """A digest of all that the unit's scores depend on."""
+        whole = {"protocol": _plain(asdict(protocol)), "unit": asdict(self)}
+        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
+
+def build_protocol(
+    kit: Kit, overrides: Mapping[str, Any], sampling: Sampling, lineup: Lineup, device: str = "cpu"
+) -> Protocol:
+    """The protocol of a kit's models and settings, `overrides` on top. Raises InputError, ModelError."""
+    for name in OF_THE_ARM:
+        if _has(overrides, name.split(".")):
+            raise InputError(
+                f"The setting {name} is not yours to set here.", "Say it with --arms and --seed."
+            )
+    contents = kit.contents
+    files = {row.name: row.file for row in contents.recognizers}
+    if contents.detector is not None:
+        files[contents.detector.name] = contents.detector.file
+    return Protocol(
+        kit=kit.name,
+        device=device,
+        models={name: kit.digest(file) for name, file in files.items()}
+        | {"base model": kit.backbone().fingerprint()},
+        settings=PersonalizationSettings().with_preset(kit.personalization).with_preset(overrides),
+        sampling=sampling,
+        lineup=lineup,
+    )
+
+
+def parse_arms(text: str) -> list[str]:
+    """Arms as in "none,0.1,0.3": the undefended one, and values of rho. Raises InputError."""
+    arms = [_arm(each.strip()) for each in text.split(",") if each.strip()]
+    if not arms:
+        raise InputError("There are no arms.", "Give some, e.g. --arms none,0.1,0.3,0.5.")
+    return list(dict.fromkeys(arms))
+
+
+def arm_settings(arm: str) -> dict[str, Any]:
+    """The settings that make an arm what it is."""
+    if arm == NONE:
+        return {"defence": "none"}
+    return {"defence": "iddm", "decoupling": {"rho": float(arm)}}
+
+
+def parse_overrides(assignments: Sequence[str]) -> dict[str, Any]:
+    """Settings as a nested table from "decoupling.t_max=1000"; values as in TOML. Raises InputError."""
+    table: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise InputError(f"{assignment!r} sets nothing.", "Write it as decoupling.t_max=1000.")
+        *sections, last = name.strip().split(".")
+        inner = table
+        for section in sections:
+            inner = inner.setdefault(section, {})
+        inner[last] = _value(value.strip())
+    return table
+
+
+def _arm(name: str) -> str:
+    if name == NONE:
+        return name
+    try:
+        rho = float(name)
+    except ValueError as error:
+        raise InputError(
+            f"There is no arm {name!r}.", 'Say "none", or a value of rho such as 0.1.'
+        ) from error
+    if not 0 <= rho <= 1:
+        raise InputError(f"The arm {name} is not a share.", "rho runs from 0 (most private) to 1.")
+    return f"{rho:g}"
+
+
+def _value(text: str) -> Any:
+    try:
+        return read_toml(f"value = {text}")["value"]
+    except InputError:  # a word without quotes
+        return text
+
+
+def _has(table: Any, path: Sequence[str]) -> bool:
+    for name in path:
+        if not isinstance(table, Mapping) or name not in table:
+            return False
+        table = table[name]
+    return True
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        table = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file} cannot be read: {error}.", "Choose another folder.") from error
+    if not isinstance(table, dict):
+        raise InputError(f"{file} does not describe a benchmark.", "Choose another folder.")
+    return table
+
+
+def _plain(value: Any) -> Any:
+    """As JSON gives it back, so that what was read compares equal to what is meant."""
+    return json.loads(json.dumps(value))

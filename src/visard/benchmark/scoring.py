@@ -1,0 +1,144 @@
+"""Scores of one person's pictures: every recogniser's similarity, rank and match rates, with counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from visard.audit.bench import Bench, build
+from visard.audit.inputs import AuditSettings, Instruments
+from visard.audit.observe import Faces, observe
+from visard.errors import InputError
+from visard.faces.detector import Detector
+from visard.faces.recognizer import Recognizer
+from visard.metrics.identification import tpir
+from visard.metrics.identity_similarity import identity_similarity
+from visard.metrics.retrieval import ranks, retrieval_rate
+from visard.metrics.verification import match_rate
+from visard.progress import silent
+
+MATCH_RATES = (1e-2, 1e-3)
+SETTINGS = AuditSettings(false_match_rates=MATCH_RATES, draws=1)
+"""One draw: intervals come from resampling people, once all are scored."""
+
+
+@dataclass(frozen=True)
+class Strangers:
+    """The gallery's faces as all recognisers see them, and whose they are: owner (F,) in 0..N-1."""
+
+    faces: Faces
+    owner: Tensor
+
+
+class Panel:
+    """Recognisers that look at pictures through one detector: judges, and the surrogates of the training.
+
+    photos (M, 3, H, W) and owner (M,) are the strangers a person is told from.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        judges: Sequence[Recognizer],
+        surrogates: Sequence[Recognizer],
+        photos: Tensor,
+        owner: Tensor,
+    ) -> None:
+        self.detector = detector
+        self.roles = {
+            "judges": [each.name for each in judges],
+            "surrogates": [each.name for each in surrogates],
+        }
+        self.instruments = Instruments(detector, [*judges, *surrogates])
+        faces = self._look(photos)
+        whose = owner[faces.has_face]
+        _, dense = torch.unique(whose, return_inverse=True)  # a stranger without a face is not in the gallery
+        self.strangers = Strangers(faces, dense)
+
+    def score(self, clean: Tensor, pictures: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Judge pictures, prompt -> (P, 3, H, W), against the clean photos (R, 3, H, W) of one person.
+
+        Plain JSON without embeddings; None where there is no face to speak of. Raises InputError.
+        """
+        reference = self._look(clean)
+        if reference.faces < 2:
+            raise InputError(
+                f"{reference.faces} of {reference.pictures} clean photos show a face; two are needed.",
+                "Look at the photos and at the kit's detector.",
+            )
+        seen = {prompt: self._look(each) for prompt, each in pictures.items()}
+        report: dict[str, Any] = {
+            "detector": f"{self.detector.name}, {self.detector.setting}",
+            "gallery": 1 + int(self.strangers.owner.max()) + 1,
+            "prompts": {
+                prompt: {"pictures": each.pictures, "faces": each.faces} for prompt, each in seen.items()
+            },
+        }
+        for role, names in self.roles.items():
+            report[role] = {name: self._recognizer(name, reference, seen) for name in names}
+        return report
+
+    def _recognizer(self, name: str, reference: Faces, seen: Mapping[str, Faces]) -> dict[str, Any]:
+        bench = build(
+            [reference.embeddings[name]],
+            self.strangers.faces.embeddings[name],
+            self.strangers.owner,
+            SETTINGS,
+            torch.Generator().manual_seed(SETTINGS.seed),
+        )
+        real = bench.real_own[: reference.faces]  # the person stands first
+        return {
+            "real": float(real.double().mean()),
+            "real_photos": _per_picture(real, reference.has_face),
+            "thresholds": {f"{rate:g}": threshold for rate, threshold in bench.matches.items()},
+            "prompts": {
+                prompt: _figures(bench, faces.embeddings[name], faces.has_face)
+                for prompt, faces in seen.items()
+            },
+        }
+
+    def _look(self, pictures: Tensor) -> Faces:
+        return observe(
+            pictures,
+            self.instruments,
+            attributes=False,
+            batch=SETTINGS.batch,
+            stage="scoring",
+            progress=silent,
+        )
+
+
+def _figures(bench: Bench, embeddings: Tensor, has_face: Tensor) -> dict[str, Any]:
+    """What one recogniser says of one prompt's pictures; shares are of all pictures unless they say so."""
+    pictures = has_face.numel()
+    gallery = bench.templates
+    similarities = embeddings @ gallery.T if len(embeddings) else torch.empty(0, len(gallery))
+    own, true = similarities[:, 0], torch.zeros(len(similarities), dtype=torch.long)
+    mean = identity_similarity(own, pictures)
+    places = ranks(similarities, true)
+    spread = torch.full((pictures,), -torch.inf)
+    spread[has_face] = own
+    return {
+        "similarity": _finite(mean.detected),
+        "similarity_all": mean.overall,
+        "strangers": _finite(float(similarities[:, 1:].double().mean())),
+        "rank_1": retrieval_rate(places, 1, pictures),
+        "rank_1_detected": _finite(retrieval_rate(places, 1)),
+        "linked": tpir(similarities, true, bench.search, pictures),
+        **{f"tmr@{rate:g}": match_rate(spread, threshold) for rate, threshold in bench.matches.items()},
+        "similarities": _per_picture(own, has_face),
+    }
+
+
+def _per_picture(values: Tensor, has_face: Tensor) -> list[float | None]:
+    left = iter(values.tolist())
+    return [round(next(left), 6) if face else None for face in has_face.tolist()]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

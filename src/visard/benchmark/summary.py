@@ -1,0 +1,183 @@
+"""From scores of units to figures of arms: means over people, resampled by people, paired with no defence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from visard.benchmark.protocol import NONE
+from visard.benchmark.unit import Result
+from visard.metrics.bootstrap import SubjectBootstrap, percentile_interval
+
+ALL_PROMPTS = "all prompts"
+"""Mean of the prompts, person by person."""
+FSR = "fsr"
+DRAWS = 2000
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure with its 95 % interval; NaN bounds where there is one person."""
+
+    value: float
+    low: float
+    high: float
+
+    def apart(self, other: Interval) -> bool:
+        """Whether the two intervals do not touch."""
+        return self.high < other.low or other.high < self.low
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of one arm under one prompt by one recogniser ("" for figures of no recogniser).
+
+    change: relative to no defence, over the same people and seeds: 0.1 is ten per cent more.
+    """
+
+    arm: str
+    prompt: str
+    role: str
+    recognizer: str
+    figure: str
+    mean: Interval
+    change: Interval | None
+    people: int
+    pictures: int
+    faces: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All rows; arms and prompts in the order they are shown."""
+
+    rows: list[Row]
+
+    def find(self, arm: str, prompt: str, recognizer: str, figure: str) -> Row | None:
+        """The row of a figure, if it was measured."""
+        wanted = (arm, prompt, recognizer, figure)
+        for row in self.rows:
+            if (row.arm, row.prompt, row.recognizer, row.figure) == wanted:
+                return row
+        return None
+
+    @property
+    def arms(self) -> list[str]:
+        return list(dict.fromkeys(row.arm for row in self.rows))
+
+    @property
+    def prompts(self) -> list[str]:
+        return list(dict.fromkeys(row.prompt for row in self.rows))
+
+    def recognizers(self, role: str) -> list[str]:
+        """Names of the judges or the surrogates."""
+        return list(dict.fromkeys(row.recognizer for row in self.rows if row.role == role))
+
+
+Place = tuple[int, int, str]
+"""Person, seed, prompt: what two arms are compared at."""
+Series = tuple[str, str, str]
+"""Role, recogniser, figure."""
+
+
+def summarize(results: Sequence[Result], draws: int = DRAWS, seed: int = 0) -> Summary:
+    """Figures of finished units; the intervals' draws of people are shared by all arms."""
+    arms = sorted({result.unit.arm for result in results}, key=lambda arm: (arm != NONE, arm))
+    people = sorted({result.unit.person for result in results})
+    prompts = list(dict.fromkeys(prompt for result in results for prompt in result.scores["prompts"]))
+    chosen = SubjectBootstrap(len(people), draws, torch.Generator().manual_seed(seed)).chosen
+    values: dict[tuple[str, Series], dict[Place, float]] = {}
+    counts: dict[tuple[str, str], list[int]] = {}
+    for result in results:
+        unit = result.unit
+        for series, prompt, value in _values(result):
+            values.setdefault((unit.arm, series), {})[unit.person, unit.seed, prompt] = value
+        for prompt, each in result.scores["prompts"].items():
+            for name in (prompt, ALL_PROMPTS):
+                count = counts.setdefault((unit.arm, name), [0, 0])
+                count[0] += each["pictures"]
+                count[1] += each["faces"]
+    rows = []
+    for arm in arms:
+        for prompt in [*prompts, ALL_PROMPTS]:
+            pictures, faces = counts.get((arm, prompt), (0, 0))
+            for (of, series), all_values in values.items():
+                if of != arm or not pictures:
+                    continue
+                mine = _of_prompt(all_values, prompt)
+                base = _of_prompt(values.get((NONE, series), {}), prompt) if arm != NONE else {}
+                mean = _per_person(mine, people)
+                rows.append(
+                    Row(
+                        arm=arm,
+                        prompt=prompt,
+                        role=series[0],
+                        recognizer=series[1],
+                        figure=series[2],
+                        mean=_mean(mean, chosen),
+                        change=_change(mine, base, people, chosen),
+                        people=int((~mean.isnan()).sum()),
+                        pictures=pictures,
+                        faces=faces,
+                    )
+                )
+    return Summary(rows)
+
+
+def _values(result: Result) -> Iterator[tuple[Series, str, float]]:
+    """Every number of a unit: its series, prompt and value, NaN where there was no face."""
+    for prompt, each in result.scores["prompts"].items():
+        yield ("", "", FSR), prompt, each["faces"] / each["pictures"]
+    for role in ("judges", "surrogates"):
+        for name, scores in result.scores[role].items():
+            for prompt, figures in scores["prompts"].items():
+                yield (role, name, "real"), prompt, scores["real"]
+                for figure, value in figures.items():
+                    if not isinstance(value, list):
+                        yield (role, name, figure), prompt, math.nan if value is None else value
+
+
+def _of_prompt(values: dict[Place, float], prompt: str) -> dict[Place, float]:
+    return {place: value for place, value in values.items() if prompt in (ALL_PROMPTS, place[2])}
+
+
+def _per_person(values: dict[Place, float], people: Sequence[int]) -> Tensor:
+    """(people,) mean over seeds and prompts of what is there, NaN for a person without any."""
+    mine: dict[int, list[float]] = {person: [] for person in people}
+    for (person, _, _), value in values.items():
+        if not math.isnan(value):
+            mine[person].append(value)
+    return torch.tensor(
+        [sum(each) / len(each) if each else math.nan for each in mine.values()], dtype=torch.float64
+    )
+
+
+def _mean(values: Tensor, chosen: Tensor) -> Interval:
+    return _interval(float(values.nanmean()), values[chosen].nanmean(1), values)
+
+
+def _change(
+    mine: dict[Place, float], base: dict[Place, float], people: Sequence[int], chosen: Tensor
+) -> Interval | None:
+    """Ratio of the means over the places that both have, minus 1; None where the base is not positive."""
+    both = [
+        place
+        for place in mine.keys() & base.keys()
+        if not math.isnan(mine[place]) and not math.isnan(base[place])
+    ]
+    after = _per_person({place: mine[place] for place in both}, people)
+    before = _per_person({place: base[place] for place in both}, people)
+    if not both or float(before.nanmean()) <= 0:
+        return None
+    ratio = float(after.nanmean() / before.nanmean())
+    return _interval(ratio - 1, after[chosen].nanmean(1) / before[chosen].nanmean(1) - 1, after)
+
+
+def _interval(value: float, replicas: Tensor, per_person: Tensor) -> Interval:
+    if int((~per_person.isnan()).sum()) < 2:
+        return Interval(value, math.nan, math.nan)
+    return Interval(value, *percentile_interval(replicas))

@@ -1,0 +1,217 @@
+"""The figures of a benchmark as people and programs read them: terminal, Markdown, CSV, JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from visard.benchmark.acceptance import ADA, ISM, SIMILARITY, Check
+from visard.benchmark.protocol import Protocol
+from visard.benchmark.summary import FSR, Interval, Row, Summary
+from visard.errors import InputError
+from visard.storage import atomic_write
+
+NOTHING = "–"
+COLUMNS = (
+    "arm",
+    "faces",
+    "ISM",
+    "change",
+    "ISM, all",
+    "ADA",
+    "change",
+    "ADA, all",
+    "rank 1",
+    "TMR @ 1e-3",
+    "strangers",
+    "real",
+)
+"""Of the main table. Ranks, match rates and strangers are ArcFace's; "all" counts a lost face as 0."""
+JUDGE_COLUMNS = (
+    ("similarity", SIMILARITY),
+    ("all pictures", "similarity_all"),
+    ("strangers", "strangers"),
+    ("rank 1", "rank_1"),
+    ("rank 1, faces", "rank_1_detected"),
+    ("linked", "linked"),
+    ("TMR @ 1e-2", "tmr@0.01"),
+    ("TMR @ 1e-3", "tmr@0.001"),
+    ("real", "real"),
+)
+MARKS = {True: "passed", False: "FAILED", None: "not measured"}
+
+
+def write_tables(out: Path, summary: Summary, checks: Sequence[Check], protocol: Protocol) -> None:
+    """Write table.md, table.csv and table.json into a benchmark's folder. Raises StorageError."""
+    atomic_write(out / "table.md", markdown(summary, checks, protocol).encode())
+    atomic_write(out / "table.csv", as_csv(summary).encode())
+    atomic_write(out / "table.json", as_json(summary, checks, protocol).encode())
+
+
+def terminal(summary: Summary, checks: Sequence[Check]) -> Group:
+    """The main table, prompt by prompt, and the acceptance list, in colour."""
+    parts: list[Table | Text] = []
+    for prompt in summary.prompts:
+        table = Table(title=prompt, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+        for index, name in enumerate(COLUMNS):
+            table.add_column(name, justify="right" if index else "left")
+        for line in _main_lines(summary, prompt):
+            table.add_row(*line)
+        parts.append(table)
+    styles = {True: "green", False: "bold red", None: "dim"}
+    for check in checks:
+        parts.append(Text.assemble((f"{MARKS[check.passed]:>12}", styles[check.passed]), f"  {_item(check)}"))
+    return Group(*parts)
+
+
+def markdown(summary: Summary, checks: Sequence[Check], protocol: Protocol) -> str:
+    """The main table, one table a recogniser, the acceptance list and what it was measured with."""
+    lines = [_caption(summary, protocol), ""]
+    for prompt in summary.prompts:
+        lines += [f"**{prompt}**", "", *_table(COLUMNS, _main_lines(summary, prompt)), ""]
+    lines += ["### What must hold", ""]
+    lines += [f"- {MARKS[check.passed]}: {_item(check)}" for check in checks]
+    for role, title in (("judges", "Judges"), ("surrogates", "Surrogates: these took part in the training")):
+        lines += ["", f"### {title}", ""]
+        header = ["recogniser", "arm", "prompt", *(name for name, _ in JUDGE_COLUMNS)]
+        rows = [
+            [name, _arm(arm), prompt, *(_cell(summary.find(arm, prompt, name, f)) for _, f in JUDGE_COLUMNS)]
+            for name in summary.recognizers(role)
+            for prompt in summary.prompts
+            for arm in summary.arms
+        ]
+        lines += _table(header, rows)
+    return "\n".join(lines) + "\n"
+
+
+def as_csv(summary: Summary) -> str:
+    """One line a figure."""
+    text = io.StringIO()
+    fields = ["arm", "prompt", "role", "recognizer", "figure"]
+    intervals = ["mean", "low", "high", "change", "change_low", "change_high"]
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*fields, *intervals, "people", "pictures", "faces"])
+    for row in summary.rows:
+        numbers = [*_bounds(row.mean), *_bounds(row.change)]
+        writer.writerow(
+            [
+                *(getattr(row, field) for field in fields),
+                *("" if each is None else f"{each:.6g}" for each in numbers),
+                row.people,
+                row.pictures,
+                row.faces,
+            ]
+        )
+    return text.getvalue()
+
+
+def as_json(summary: Summary, checks: Sequence[Check], protocol: Protocol) -> str:
+    """Rows, acceptance list and protocol; figures that do not exist are null."""
+    tree = {
+        "protocol": asdict(protocol),
+        "rows": [asdict(row) for row in summary.rows],
+        "acceptance": [asdict(check) for check in checks],
+    }
+    return json.dumps(_plain(tree), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def insert(page: Path, name: str, text: str) -> None:
+    """Put text between the page's marks `<!-- name -->` and `<!-- /name -->`. Raises InputError."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    try:
+        before, rest = page.read_text(encoding="utf-8").split(begin, 1)
+        _, after = rest.split(end, 1)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{page} has no place for the figures.", f"Put {begin} and {end} where they belong."
+        ) from error
+    atomic_write(page, f"{before}{begin}\n{text.strip()}\n{end}{after}".encode())
+
+
+def _main_lines(summary: Summary, prompt: str) -> list[list[str]]:
+    """Cells of the main table for one prompt."""
+    lines = []
+    for arm in summary.arms:
+
+        def row(recognizer: str, figure: str, arm: str = arm) -> Row | None:
+            return summary.find(arm, prompt, recognizer, figure)
+
+        faces = row("", FSR)
+        cells = [f"{faces.mean.value:.3f} ({faces.faces}/{faces.pictures})" if faces else NOTHING]
+        for judge in (ISM, ADA):
+            similarity = row(judge, SIMILARITY)
+            cells += [_cell(similarity), _change(similarity), _cell(row(judge, "similarity_all"), False)]
+        for figure in ("rank_1", "tmr@0.001", "strangers", "real"):
+            cells.append(_cell(row(ISM, figure), False))
+        lines.append([_arm(arm), *cells])
+    return lines
+
+
+def _caption(summary: Summary, protocol: Protocol) -> str:
+    people = max((row.people for row in summary.rows), default=0)
+    sampling, lineup = protocol.sampling, protocol.lineup
+    return (
+        f"{people} people no model has seen, {sampling.pictures} pictures a prompt, a gallery of "
+        f"{lineup.strangers + 1}, models of the kit {protocol.kit}. Means over people with 95 % intervals "
+        "from resampling people; changes are against no defence for the same people and seeds. Similarities "
+        "are of pictures with a face; “all” counts a lost face as 0."
+    )
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [
+        f"| {' | '.join(header)} |",
+        f"|{'---|' * len(header)}",
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]
+
+
+def _arm(arm: str) -> str:
+    return arm if arm == "none" else f"rho {arm}"
+
+
+def _item(check: Check) -> str:
+    return check.demand if check.passed is None else f"{check.demand}: {check.measured}"
+
+
+def _cell(row: Row | None, interval: bool = True) -> str:
+    if row is None or math.isnan(row.mean.value):
+        return NOTHING
+    mean = row.mean
+    bounds = f" [{mean.low:.3f}, {mean.high:.3f}]" if interval and not math.isnan(mean.low) else ""
+    return f"{mean.value:.3f}{bounds}"
+
+
+def _change(row: Row | None) -> str:
+    if row is None or row.change is None:
+        return NOTHING
+    change = row.change
+    bounds = f" [{change.low:+.0%}, {change.high:+.0%}]" if not math.isnan(change.low) else ""
+    return f"{change.value:+.0%}{bounds}"
+
+
+def _bounds(interval: Interval | None) -> list[float | None]:
+    if interval is None:
+        return [None, None, None]
+    return [each if math.isfinite(each) else None for each in (interval.value, interval.low, interval.high)]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,152 @@
+"""`visard bench`: the whole method on many people, with what it must show."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from visard.cli.console import progress, result
+from visard.cli.options import AsJson, KitOption, Seed
+from visard.errors import InputError
+
+MAIN = "bench main"
+"""Names the place for the tables in a page."""
+Out = Annotated[Path, typer.Argument(help="Folder of the benchmark: photos, units and tables.")]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="Many people, every arm on the same seeds, one table.",
+)
+
+
+@app.command()
+def main(
+    out: Out,
+    people: Annotated[int, typer.Option(min=1, help="How many unseen people.")] = 10,
+    arms: Annotated[
+        str, typer.Option(help='"none" and values of rho, separated by commas.')
+    ] = "none,0.1,0.3,0.5",
+    pictures: Annotated[int, typer.Option(min=1, help="Pictures of each prompt.")] = 8,
+    seed: Seed = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Units at a time, each on one thread.")] = 2,
+    kit: KitOption = "world",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="A setting, e.g. decoupling.t_max=1000; repeatable."
+        ),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Sampling steps of a picture.")] = 25,
+    guidance: Annotated[float, typer.Option(min=0, help="Classifier-free guidance.")] = 7.5,
+    strangers: Annotated[int, typer.Option(min=2, help="Strangers in the gallery.")] = 111,
+    device: Annotated[str, typer.Option(help="Where to train and sample: cpu, cuda, mps.")] = "cpu",
+    keep_models: Annotated[
+        bool, typer.Option("--keep-models", help="Do not delete a unit's model once its pictures are made.")
+    ] = False,
+    report_only: Annotated[
+        bool, typer.Option("--report-only", help="Only write the tables anew, from the finished units.")
+    ] = False,
+    into: Annotated[
+        Path | None, typer.Option(metavar="PAGE", help="Also put the tables between the marks of a page.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Personalise, sample and score people of the embedded world whom no model has seen.
+
+    Stopped at any time, the same command goes on. One folder holds one set of options; more people and more
+    arms may be added to it.
+
+    \b
+    visard bench main bench/
+    visard bench main bench-t1000/ --arms 0.1 --set decoupling.t_max=1000
+    visard bench main bench/ --report-only
+    """
+    from rich.console import Console
+
+    from visard.benchmark import acceptance, job, protocol, summary, tables
+    from visard.kits import open_kit
+
+    if not report_only:
+        asked = job.Job(
+            people=_split("test", people),
+            strangers=_split("gallery", strangers),
+            arms=protocol.parse_arms(arms),
+            seeds=(seed,),
+            workers=workers,
+            keep_models=keep_models,
+        )
+        shared = protocol.build_protocol(
+            open_kit(kit, device),
+            protocol.parse_overrides(overrides or []),
+            protocol.Sampling(pictures=pictures, steps=steps, guidance=guidance),
+            protocol.Lineup(strangers=strangers),
+            device,
+        )
+        with progress() as report:
+            job.run(asked, shared, out, kit=kit, progress=report)
+    shared = protocol.Protocol.of(out)
+    finished = job.finished(out)
+    if not finished:
+        raise InputError(f"No unit in {out} is finished.", "Give the command without --report-only.")
+    found = summary.summarize(finished)
+    checks = acceptance.acceptance(found)
+    tables.write_tables(out, found, checks, shared)
+    if into is not None:
+        tables.insert(into, MAIN, tables.markdown(found, checks, shared))
+    if as_json:
+        result(json.loads(tables.as_json(found, checks, shared)), True, "")
+    else:
+        Console().print(tables.terminal(found, checks))
+        result({}, False, f"The tables are in {out / 'table.md'}")
+
+
+@app.command()
+def figure(
+    out: Out,
+    person: Annotated[int, typer.Option(min=0, help="Which of the benchmark's people, 0 the first.")] = 0,
+    arms: Annotated[str, typer.Option(help="The rows below the photos.")] = "none,0.1",
+    prompt: Annotated[str | None, typer.Option(help="Which prompt's pictures.", show_default="first")] = None,
+    columns: Annotated[int, typer.Option(min=1, help="Pictures in a row.")] = 6,
+    seed: Seed = 0,
+    to: Annotated[Path | None, typer.Option(metavar="FILE", help="The PNG.", show_default="in OUT")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw one person's photos, undefended and defended pictures, each with its similarity to the person.
+
+    \b
+    visard bench figure bench/ --person 3 --to docs/person.png
+    """
+    from visard.benchmark import job, protocol
+    from visard.benchmark.figure import person_figure
+    from visard.images import save_image
+
+    shared = protocol.Protocol.of(out)
+    results = [each for each in job.finished(out) if each.unit.seed == seed]
+    people = sorted({each.unit.person for each in results})
+    if person >= len(people):
+        raise InputError(f"{len(people)} people are finished in {out}.", "Choose a smaller --person.")
+    sheet = person_figure(
+        results,
+        out,
+        people[person],
+        protocol.parse_arms(arms),
+        prompt or shared.sampling.prompts[0],
+        columns,
+    )
+    file = to or out / f"person-{person}.png"
+    save_image(sheet, file)
+    result({"figure": str(file)}, as_json, f"The figure is in {file}")
+
+
+def _split(name: str, count: int) -> list[int]:
+    """The first people of a split of the embedded world. Raises InputError when there are fewer."""
+    from visard.world.people import split_people
+
+    try:
+        return list(split_people(name, count))
+    except ValueError as error:
+        raise InputError(f"Too many people: {error}.", "Ask for fewer.") from error
