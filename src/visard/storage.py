@@ -108,8 +108,8 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            # Copies: a view of the file would change with it, and its alignment changes the last bit of products.
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (no mapping)
+            # Copies: a view would change with the file, and its alignment changes the last bit of products.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
         meta = json.loads(header[HEADER_KEY]) if HEADER_KEY in header else dict(header)
     except FileNotFoundError as error:
         raise ModelError(f"There is no file {path}.", "Check the path.") from error

@@ -64,7 +64,7 @@ def _tensors(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="np") as file:
             header: dict[str, str] = file.metadata() or {}
-            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 (no mapping)
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
             types = Counter(str(file.get_slice(name).get_dtype()) for name in shapes)
             alphas = {float(file.get_tensor(name)) for name in shapes if name.endswith(".alpha")}
     except (OSError, SafetensorError) as error:
