@@ -40,7 +40,7 @@ lint: $(VENV)/.installed
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed
-	$(BIN)/python -m visard.benchmark
+	$(BIN)/visard bench main runs/bench
 
 clean:
 	rm -rf build dist demo .pytest_cache .mypy_cache .ruff_cache

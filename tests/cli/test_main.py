@@ -13,7 +13,16 @@ from visard import api
 from visard.errors import InputError, ModelError, StorageError, TrainingError
 
 Run = Callable[..., Result]
-COMMANDS = ["personalize", "generate", "audit", "inspect", "demo", "world sample", "world train"]
+COMMANDS = [
+    "personalize",
+    "generate",
+    "audit",
+    "inspect",
+    "demo",
+    "bench main",
+    "world sample",
+    "world train",
+]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
