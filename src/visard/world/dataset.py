@@ -117,8 +117,8 @@ def render_split(
 ) -> None:
     """Renders `people` x `per_person` pictures of a split into shards under `folder / split`.
 
-    Finished shards are skipped. `styles` is the share of pencil and watercolour pictures, `zoom` < 1 renders the
-    face region alone at the same pixel density, `part=(i, n)` renders every n-th shard (for n processes side by side).
+    Finished shards are skipped. `styles` is the share of pencil and watercolour pictures, `zoom` < 1 renders
+    the face region alone at the same pixel density, `part=(i, n)` renders every n-th shard (for n processes).
     """
     target = folder / split
     target.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """Colours of the parts of a head: skin with its brows, lips, lines and moles, eyes, hair, clothes.
 
-Everything is a function of the point in head space and of the person, so it stays in place when the head turns.
+Everything is a function of the point in head space and of the person: it stays in place when the head turns.
 """
 
 from __future__ import annotations

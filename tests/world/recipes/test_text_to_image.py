@@ -1,0 +1,35 @@
+"""From rendered sets to a model folder: autoencoder, decoder, UNet and text encoder, a step each."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.world.recipes.conftest import save, stand_in
+from visard.diffusion.backbone import Backbone
+from visard.errors import ModelError
+from visard.world.recipes import Job, build
+from visard.world.recipes.autoencoder import FOLDER
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    for first, split in enumerate(("base", "regressor")):
+        save(stand_in(3, 3, first=10 * first), tmp_path / "data" / split)
+    return Job(tmp_path / "data", tmp_path / "models", steps=1)
+
+
+def test_three_recipes_make_a_model_folder(job: Job) -> None:
+    build("autoencoder", job)
+    build("decoder", job)
+    scores = build("text-to-image", job)
+    backbone = Backbone.load(job.out / FOLDER)
+    assert backbone.resolution == 128
+    assert backbone.schedule.prediction_type == "v_prediction"
+    assert backbone.vae.config.scaling_factor != 0.18215  # measured, not copied
+    assert scores["validation error"] > 0
+    assert (job.out / FOLDER / "unet.md").exists()
+
+
+def test_the_autoencoder_comes_first(job: Job) -> None:
+    with pytest.raises(ModelError, match="autoencoder"):
+        build("text-to-image", job)
