@@ -30,13 +30,14 @@ def sample(
     split: str = "test",
     first: int = 0,
     masks: bool = False,
+    truth: bool = True,
     progress: Progress = silent,
 ) -> list[Path]:
     """Writes `per_person` JPEGs and a truth.json for each of `people` people; returns their folders.
 
     The people are numbers `first`... of the split, the same for everyone. truth.json holds landmarks (x, y in
     pixels, centres at integers), face box, pose in degrees, gaze, expression, attributes and caption of each
-    picture; `masks` adds PNGs of the materials. Raises InputError for impossible counts or splits.
+    picture; `masks` adds PNGs of the materials, `truth=False` leaves truth.json out. Raises InputError for impossible counts or splits.
     """
     if split not in SPLITS:
         raise InputError(f"The world has no people called '{split}'.", f"Choose one of: {', '.join(SPLITS)}.")
@@ -51,7 +52,7 @@ def sample(
     require_space(out, people * per_person * _BYTES_A_PICTURE)
     folders = []
     for done, number in enumerate(numbers):
-        folders.append(_write_person(out, person(number), per_person, masks))
+        folders.append(_write_person(out, person(number), per_person, masks, truth))
         progress("rendering people", done + 1, people)
     return folders
 
@@ -84,7 +85,7 @@ def _photographs(who: Person, scenes: list[Scene]) -> list[tuple[Image.Image, di
     return made
 
 
-def _write_person(out: Path, who: Person, count: int, masks: bool) -> Path:
+def _write_person(out: Path, who: Person, count: int, masks: bool, with_truth: bool) -> Path:
     folder = out / f"person-{who.number}"
     folder.mkdir(exist_ok=True)
     truths = {}
@@ -99,6 +100,8 @@ def _write_person(out: Path, who: Person, count: int, masks: bool) -> Path:
             Image.fromarray(materials).save(buffer, "PNG")
             atomic_write(folder / f"{k:03d}.mask.png", buffer.getvalue())
         truths[name] = truth
+    if not with_truth:
+        return folder
     traits = {k: round(v, 3) if isinstance(v, float) else v for k, v in who.traits.items()}
     content = {
         "person": who.number,

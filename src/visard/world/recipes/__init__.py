@@ -51,6 +51,7 @@ RECIPES: dict[str, str] = {
     "detector": "detector",
     "regressors": "regressors",
     "matcher": "matcher",
+    "kit": "kit",
 }
 """Model name -> the module of this folder whose `build` makes it."""
 

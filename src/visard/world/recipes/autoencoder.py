@@ -29,6 +29,9 @@ KL_WEIGHT = 1e-4
 FACE_WEIGHT = 3.0
 EDGE_WEIGHT = 0.5
 SQUARE_WEIGHT = 2.0
+CROP = 96
+CROPPED = 0.7
+"""Until this share of the budget pictures are cropped to CROP: nearly twice as many steps, most of them faces."""
 _MEASURED = 256
 _PASSAGES = ("conv_in", "conv_out", "conv_shortcut", "samplers", "quant_conv")
 
@@ -63,6 +66,8 @@ def build(name: str, job: Job) -> dict[str, Any]:
         face = face_mask(weights[chosen], images.shape[-1]).to(job.device)
         kl: Tensor | float = 0.0
         if latents is None:
+            if clock.spent < CROPPED:
+                images, face = crop(images, face, clock.generator)
             if torch.rand((), generator=clock.generator) < 0.5:
                 images, face = images.flip(-1), face.flip(-1)
             moments = vae.quant_conv(vae.encoder(images)).float()
@@ -125,6 +130,13 @@ def face_mask(boxes: Tensor, size: int) -> Tensor:
     return (x[:, None, :] & y[:, :, None])[:, None].float()
 
 
+def crop(images: Tensor, face: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The same random window of CROP px of every picture and mask."""
+    x, y = torch.randint(0, images.shape[-1] - CROP + 1, (2,), generator=generator).tolist()
+    window = (..., slice(y, y + CROP), slice(x, x + CROP))
+    return images[window].contiguous(memory_format=torch.channels_last), face[window]
+
+
 def reconstruction_loss(output: Tensor, images: Tensor, weight: Tensor) -> tuple[Tensor, Figures]:
     """Weighted errors of pixels, absolute and squared, and of finite differences, which keep edges sharp."""
     error = output - images
@@ -144,7 +156,7 @@ def start_as_passage(vae: Any) -> None:
     """
     for name, module in vae.named_modules():
         if isinstance(module, ResnetBlock2D):
-            nn.init.zeros_(module.conv2.weight)
+            module.conv2.weight.data.zero_()
         elif isinstance(module, nn.Conv2d) and any(part in name for part in _PASSAGES):
             nn.init.dirac_(module.weight)
             if "downsamplers" in name:

@@ -1,7 +1,7 @@
 """Trains the world's picture encoder without labels: two views of it agree (SimCLR, Chen et al. 2020).
 
-It stands for CLIP and DINO where pictures are matched without a face recogniser, and is the feature network of
-FID and KID in the embedded world.
+It stands for CLIP and DINO where pictures are matched without a face recogniser, and is the feature network
+of FID and KID in the embedded world.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from visard.faces.alignment import warp
 from visard.faces.recognizer import InputSpec
 from visard.faces.recognizer import build as build_network
 from visard.faces.weights import load_weights
+from visard.kits import Encoder
 from visard.metrics.frechet import fid
 from visard.metrics.retrieval import ranks, retrieval_rate
 from visard.world.dataset import Pictures, load
@@ -75,7 +76,7 @@ def build(name: str, job: Job) -> dict[str, Any]:
     export(network, file, {key: value for key, value in row.items() if key != "file"})
     shipped = build_network(ARCHITECTURE, CONFIG)
     load_weights(shipped, file)
-    scores = measure(shipped.eval(), load("gallery", job.data))
+    scores = measure(Encoder(shipped, NAME, InputSpec(**row["input"])), load("gallery", job.data))
     write_card(
         file,
         title="matcher: a picture encoder",
@@ -117,18 +118,16 @@ def agreement_loss(projections: Tensor, temperature: float = TEMPERATURE) -> Ten
 
 
 @torch.no_grad()
-def measure(network: nn.Module, pictures: Pictures) -> dict[str, float]:
+def measure(encoder: Encoder, pictures: Pictures) -> dict[str, float]:
     """Finding a picture by another view of it, finding a person by it, FID of unseen and of blurred sets."""
     indices = recognition.held_out(pictures)
     generator = torch.Generator().manual_seed(0)
-    spec = InputSpec(**kit_row()["input"])
     plain, seen, blurred = [], [], []
     for batch in torch.split(indices, 128):
         whole = pictures_at(pictures, batch)
-        small = F.interpolate(whole, size=SIZE, mode="bilinear", antialias=True)
-        plain.append(network(spec.prepare(small)))
-        seen.append(network(spec.prepare(view(whole, generator))))
-        blurred.append(network(spec.prepare(coarsen(small, generator, share=1.0))))
+        plain.append(encoder(whole))
+        seen.append(encoder(view(whole, generator)))
+        blurred.append(encoder(coarsen(whole, generator, share=1.0)))
     features, views = torch.cat(plain), F.normalize(torch.cat(seen), dim=1)
     unit = F.normalize(features, dim=1)
     person = torch.from_numpy(pictures.person)[indices]

@@ -1,0 +1,71 @@
+"""Assembles kit.toml from the cards of the trained models: what ships is what was measured."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from visard.errors import ModelError
+from visard.faces.architectures.reduced import REDUCED
+from visard.storage import atomic_write
+from visard.world.recipes import Job
+from visard.world.recipes.autoencoder import FOLDER
+from visard.world.recipes.recognizers import PLANS
+from visard.world.sampling import sample
+
+GALLERY_PEOPLE = 112
+GALLERY_PHOTOS = 2
+
+PERSONALIZATION: dict[str, Any] = {
+    "fine_tuning": {"steps": 400, "learning_rate": 1e-4},
+    "lora": {"learning_rate": 1e-3},
+    "prior": {"count": 48, "sampler_steps": 20, "guidance": 3.0},
+}
+"""Settings that suit the micro model; the paper's own are for one a hundred times larger."""
+
+
+def build(name: str, job: Job) -> dict[str, Any]:
+    """Write `job.out / kit.toml` and render the gallery of strangers beside it. Raises ModelError."""
+    rows = {role: _row(job.out, file) for role, file in (("detector", "detector"), ("matcher", "matcher"))}
+    recognizers = [_row(job.out, f"{REDUCED[each].role}s/{each}") for each in PLANS]
+    regressors = _row(job.out, "regressors")
+    contents: dict[str, Any] = {
+        "name": "world",
+        "backbone": FOLDER,
+        "gallery": "gallery",
+        "detector": rows["detector"],
+        "matcher": rows["matcher"],
+        "features": rows["matcher"],
+        "personalization": PERSONALIZATION,
+        "sha256": {
+            row["file"]: _sha256(job.out / row["file"]) for row in [*rows.values(), *recognizers, regressors]
+        },
+        "recognizers": recognizers,
+        "regressors": [regressors],
+    }
+    sample(
+        job.out / "gallery",
+        GALLERY_PEOPLE,
+        GALLERY_PHOTOS,
+        split="gallery",
+        truth=False,
+        progress=job.progress,
+    )
+    atomic_write(job.out / "kit.toml", tomli_w.dumps(contents).encode())
+    return {"recognizers": len(recognizers), "strangers": GALLERY_PEOPLE}
+
+
+def _row(folder: Path, name: str) -> dict[str, Any]:
+    card = folder / f"{name}.json"
+    if not card.is_file():
+        raise ModelError(f"{card} is missing.", f"Run the recipe '{Path(name).name}' first.")
+    row: dict[str, Any] = json.loads(card.read_text())["row"]
+    return row
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
