@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.tiny import tiny_pipeline
 
+from support.tiny import tiny_pipeline
 from visard.diffusion.backbone import Backbone
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from personalization.fakes import photos
 
+from personalization.fakes import photos
 from visard.personalization.budget import Budget
 
 

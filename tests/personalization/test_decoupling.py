@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from personalization.fakes import LANDMARKS, FakeDetector, photos, recognizer
 from torch import Tensor
 
+from personalization.fakes import LANDMARKS, FakeDetector, photos, recognizer
 from visard.diffusion.backbone import Backbone
 from visard.errors import TrainingError
 from visard.personalization.budget import Budget
@@ -76,7 +76,7 @@ def test_a_small_step_lowers_the_loss_as_the_numerical_gradient_says(
     numerical = (ahead - behind) / 2e-5
     assert after < before
     assert after - before == pytest.approx(numerical * step, rel=1e-3)
-    # Sign descent is the steepest direction in the l-infinity norm: its slope is minus the gradient's l1 norm.
+    # Sign descent is steepest in the l-infinity norm: its slope is minus the gradient's l1 norm.
     leaf = images.clone().requires_grad_(True)
     decoupling.generator.manual_seed(0)
     noise = next(decoupling.draw(images))

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 import torch
-from personalization.fakes import photos
 
+from personalization.fakes import photos
 from visard.diffusion.backbone import Backbone, Posterior
 from visard.errors import TrainingError
 from visard.personalization.fine_tuning import FineTuning, PhotoSet, trainable_parameters

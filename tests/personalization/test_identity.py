@@ -6,8 +6,8 @@ import math
 
 import pytest
 import torch
-from personalization.fakes import LANDMARKS, FakeDetector, face, photos, recognizer
 
+from personalization.fakes import LANDMARKS, FakeDetector, face, photos, recognizer
 from visard.personalization.identity import (
     IdentityLoss,
     find_landmarks,

@@ -59,7 +59,7 @@ def test_a_preset_changes_what_it_names_and_nothing_else() -> None:
 
 
 def test_a_preset_with_an_unknown_name_is_refused() -> None:
-    with pytest.raises(InputError, match="decoupling.radius"):
+    with pytest.raises(InputError, match=r"decoupling\.radius"):
         PersonalizationSettings().with_preset({"decoupling": {"radiu": 0.1}})
 
 

@@ -1,0 +1,274 @@
+"""Whole runs: what they write, that no defence is radius 0, and that stopping anywhere changes nothing."""
+
+from __future__ import annotations
+
+import json
+import random
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from personalization.fakes import FakeDetector, photos, recognizer
+from personalization.runs import MOVES, SETTINGS, same, start, weights, with_decoupling
+from visard.diffusion.backbone import Backbone
+from visard.errors import InputError, TrainingError
+from visard.personalization.record import Record
+from visard.personalization.session import Session
+from visard.personalization.settings import FineTuningSettings, PreviewSettings
+from visard.settings import from_toml
+
+LORA = replace(SETTINGS, method="lora")
+Fresh = Callable[[], Backbone]
+
+
+class StopError(Exception):
+    """A run stopped from outside."""
+
+
+def stop_at(count: int):  # type: ignore[no-untyped-def]
+    def progress(stage: str, done: int, total: int, **figures: float) -> None:
+        if stage == "personalization" and done == count:
+            raise StopError
+
+    return progress
+
+
+def test_dreambooth_writes_a_model_that_loads_and_nothing_of_the_photos(
+    tmp_path: Path, backbone: Backbone, cache: Path
+) -> None:
+    calls: list[tuple[int, int]] = []
+    result = start(
+        tmp_path / "alice",
+        backbone,
+        cache,
+        progress=lambda stage, done, total, **_: (
+            calls.append((done, total)) if stage == "personalization" else None
+        ),
+    )
+    assert calls == [(done, MOVES) for done in range(1, MOVES + 1)]
+    loaded = Backbone.load(result.model)
+    assert all(
+        torch.equal(value, backbone.unet.state_dict()[name])
+        for name, value in loaded.unet.state_dict().items()
+    )
+    assert sorted(each.name for each in result.folder.iterdir()) == ["history.json", "model", "run.toml"]
+    text = (result.folder / "run.toml").read_text() + (result.folder / "history.json").read_text()
+    assert "alice" not in text
+    assert str(tmp_path) not in text
+    assert Path(backbone.source).parent.name not in text
+
+
+def test_run_toml_reproduces_the_run(tmp_path: Path, fresh: Fresh, cache: Path) -> None:
+    first = start(tmp_path / "first", fresh(), cache)
+    record = from_toml(Record, tmp_path / "first" / "run.toml")
+    assert record.settings == SETTINGS
+    assert set(record.recognizers) == {"fake0", "fake1"}
+    assert record.photos == {"reference": 2, "protected": 2}
+    assert "torch" in record.versions
+    assert same(weights(first), weights(start(tmp_path / "second", fresh(), cache, settings=record.settings)))
+
+
+def test_the_history_tells_every_round(tmp_path: Path, backbone: Backbone, cache: Path) -> None:
+    result = start(tmp_path / "run", backbone, cache)
+    assert json.loads((tmp_path / "run" / "history.json").read_text()) == result.history
+    assert [row["round"] for row in result.history] == [1, 2]
+    for row in result.history:
+        assert {
+            "reference_loss",
+            "protected_loss",
+            "prior_loss",
+            "reconstruction",
+            "S",
+            "s_fake0",
+            "s_fake1",
+        } <= row.keys()
+        assert -1 <= row["S"] <= 1
+    # carry: T_rec is 1 in both rounds of 3 steps, so 2 identity steps on 2 photos
+    assert [row["faces"] for row in result.history] == [{"found": 4, "fallback": 0, "skipped": 0}] * 2
+
+
+@pytest.mark.parametrize("method", ["dreambooth", "lora"])
+def test_radius_zero_is_no_defence_to_the_last_bit(
+    tmp_path: Path, fresh: Fresh, cache: Path, method: str
+) -> None:
+    settings = replace(SETTINGS, method=method)
+    surrogate = recognizer(0)
+    none = start(tmp_path / "a", fresh(), cache, replace(settings, defence="none"), surrogates=[surrogate])
+    assert surrogate.calls == 1  # in the making of it; the run has not asked
+    zero = start(tmp_path / "b", fresh(), cache, with_decoupling(settings, radius=0.0))
+    iddm = start(tmp_path / "c", fresh(), cache, settings)
+    assert same(weights(none), weights(zero))
+    assert not same(weights(none), weights(iddm))
+
+
+def test_rho_one_never_calls_a_recogniser_in_a_run(tmp_path: Path, backbone: Backbone, cache: Path) -> None:
+    surrogate = recognizer(0)
+    result = start(tmp_path / "run", backbone, cache, with_decoupling(rho=1.0), surrogates=[surrogate])
+    assert surrogate.calls == 1
+    assert all("S" not in row for row in result.history)
+
+
+def test_rho_zero_never_evaluates_the_reconstruction_in_a_run(
+    tmp_path: Path, backbone: Backbone, cache: Path
+) -> None:
+    result = start(tmp_path / "run", backbone, cache, with_decoupling(rho=0.0))
+    assert all("reconstruction" not in row for row in result.history)
+
+
+@pytest.mark.parametrize("anchor", ["original", "round"])
+def test_the_references_never_change_and_the_ball_holds(
+    tmp_path: Path, backbone: Backbone, cache: Path, anchor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions: list[Session] = []
+    seen: list[torch.Tensor] = []
+    build = Session.__init__
+
+    def spy(self, *arguments, **options):  # type: ignore[no-untyped-def]
+        build(self, *arguments, **options)
+        sessions.append(self)
+
+    def progress(stage: str, done: int, total: int, **figures: float) -> None:
+        if stage == "personalization":
+            seen.append(sessions[0].iddm.images)
+
+    monkeypatch.setattr(Session, "__init__", spy)
+    settings = with_decoupling(anchor=anchor, step=0.05, radius=0.08)
+    start(tmp_path / "run", backbone, cache, settings, progress=progress)
+    reference, originals = photos()[:2], photos()[2:]
+    assert torch.equal(sessions[0].photos.reference, reference)
+    assert torch.equal(sessions[0].photos.originals, originals)
+    furthest = [(images - originals).abs().max().item() for images in seen]
+    assert all(images.abs().max() <= 1 for images in seen)
+    # Three steps of .05 a round: anchored at the originals both rounds share one ball, else each has its own.
+    assert max(furthest) <= (0.08 if anchor == "original" else 0.16) + 1e-6
+    if anchor == "round":
+        assert max(furthest) > 0.08 + 1e-3
+
+
+@pytest.mark.parametrize(
+    "settings", [SETTINGS, LORA, with_decoupling(anchor="round", schedule="joint", draws=2)]
+)
+def test_stopped_anywhere_and_resumed_is_the_uninterrupted_run(
+    tmp_path: Path, fresh: Fresh, cache: Path, settings
+) -> None:  # type: ignore[no-untyped-def]
+    whole = start(tmp_path / "whole", fresh(), cache, settings)
+    for count in sorted(random.Random(7).sample(range(1, MOVES + 1), 4)):
+        with pytest.raises(StopError):
+            start(tmp_path / "stopped", fresh(), cache, settings, progress=stop_at(count))
+    resumed = start(tmp_path / "stopped", fresh(), cache, settings)
+    assert same(weights(whole), weights(resumed))
+    assert whole.history == resumed.history
+
+
+def test_a_finished_run_is_returned_as_it_is(tmp_path: Path, fresh: Fresh, cache: Path) -> None:
+    first = start(tmp_path / "run", fresh(), cache)
+
+    def never(stage: str, done: int, total: int, **figures: float) -> None:
+        raise AssertionError("a finished run does no work")
+
+    again = start(tmp_path / "run", fresh(), cache, progress=never)
+    assert (again.model, again.history) == (first.model, first.history)
+    with pytest.raises(InputError, match=r"decoupling\.rho"):
+        start(tmp_path / "run", fresh(), cache, with_decoupling(rho=0.9))
+    with pytest.raises(InputError, match="other photos or models"):
+        start(tmp_path / "run", fresh(), cache, photos=photos(seed=3))
+
+
+def test_a_checkpoint_of_another_run_is_refused_and_names_the_difference(
+    tmp_path: Path, fresh: Fresh, cache: Path
+) -> None:
+    with pytest.raises(StopError):
+        start(tmp_path / "run", fresh(), cache, progress=stop_at(2))
+    with pytest.raises(InputError, match=r"settings\.decoupling\.rho \(0\.4 then, 0\.5 now\)"):
+        start(tmp_path / "run", fresh(), cache, with_decoupling(rho=0.5))
+    with pytest.raises(InputError, match="differs in photos"):
+        start(tmp_path / "run", fresh(), cache, photos=photos(seed=3))
+    with pytest.raises(InputError, match=r"recognisers\.fake1"):
+        start(tmp_path / "run", fresh(), cache, surrogates=[recognizer(0)])
+    previews = replace(SETTINGS, previews=PreviewSettings(count=1, sampler_steps=1))
+    with pytest.raises(StopError):  # previews change no weight, so they may change between sittings
+        start(tmp_path / "run", fresh(), cache, previews, progress=stop_at(3))
+    start(tmp_path / "run", fresh(), cache, with_decoupling(rho=0.5), resume=False)
+
+
+def test_checkpoints_are_private_and_gone_when_the_run_is_done(
+    tmp_path: Path, fresh: Fresh, cache: Path
+) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(StopError):
+        start(folder, fresh(), cache, progress=stop_at(5))
+    assert stat.S_IMODE((folder / "checkpoint").stat().st_mode) == 0o700
+    assert [each.name for each in (folder / "checkpoint").iterdir()] == ["00000005"]
+    start(folder, fresh(), cache)
+    assert not (folder / "checkpoint").exists()
+
+
+def test_lora_writes_both_files_and_they_work(tmp_path: Path, fresh: Fresh, cache: Path) -> None:
+    from visard.diffusion.lora import load_lora
+
+    trained = fresh()
+    result = start(tmp_path / "run", trained, cache, LORA)
+    assert sorted(each.name for each in result.folder.iterdir()) == [
+        "history.json", "lora.kohya.safetensors", "lora.safetensors", "run.toml",
+    ]  # fmt: skip
+    loaded = fresh()
+    load_lora(loaded, result.model)
+    z, t, prompts = (
+        torch.randn(1, 4, 4, 4, generator=torch.Generator().manual_seed(0)),
+        torch.tensor([500]),
+        ["a photo"],
+    )
+    with torch.no_grad():
+        ours, theirs = (each.predict(z, t, each.embed_text(prompts)) for each in (trained, loaded))
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_previews_change_nothing_but_the_folder(tmp_path: Path, fresh: Fresh, cache: Path) -> None:
+    plain = start(tmp_path / "plain", fresh(), cache)
+    settings = replace(SETTINGS, previews=PreviewSettings(count=2, every=2, sampler_steps=1))
+    shown = start(tmp_path / "shown", fresh(), cache, settings)
+    assert [each.name for each in (tmp_path / "shown" / "previews").iterdir()] == ["round-02.png"]
+    assert same(weights(plain), weights(shown))
+
+
+def test_the_impostor_floor_runs_and_changes_the_result(tmp_path: Path, fresh: Fresh, cache: Path) -> None:
+    paper = start(tmp_path / "a", fresh(), cache)
+    floored = start(tmp_path / "b", fresh(), cache, with_decoupling(floor="impostor"))
+    assert not same(weights(paper), weights(floored))
+
+
+def test_captions_replace_the_instance_prompt(tmp_path: Path, fresh: Fresh, cache: Path) -> None:
+    plain = start(tmp_path / "a", fresh(), cache)
+    captioned = start(
+        tmp_path / "b", fresh(), cache, captions=["a photo of sks person with glasses", None, None, None]
+    )
+    assert not same(weights(plain), weights(captioned))
+
+
+def test_a_run_that_diverges_stops_with_advice(tmp_path: Path, backbone: Backbone, cache: Path) -> None:
+    with torch.no_grad():
+        backbone.text_encoder.get_input_embeddings().weight[-1] = torch.nan
+    settings = replace(
+        SETTINGS,
+        defence="none",
+        fine_tuning=FineTuningSettings(steps=7, learning_rate=1e-3, prior_weight=0.0),
+    )
+    with pytest.raises(TrainingError, match="learning rate"):
+        start(tmp_path / "run", backbone, cache, settings)
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def test_a_defence_without_surrogates_is_refused(tmp_path: Path, backbone: Backbone, cache: Path) -> None:
+    with pytest.raises(InputError, match="surrogate"):
+        start(tmp_path / "run", backbone, cache, surrogates=[])
+
+
+def test_photos_are_checked_before_anything_is_made(tmp_path: Path, backbone: Backbone, cache: Path) -> None:
+    detector = FakeDetector(script=[[[]] * 4])
+    with pytest.raises(InputError, match="no face"):
+        start(tmp_path / "run", backbone, cache, detector=detector)
+    assert not (tmp_path / "run").exists()
