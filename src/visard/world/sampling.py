@@ -37,7 +37,8 @@ def sample(
 
     The people are numbers `first`... of the split, the same for everyone. truth.json holds landmarks (x, y in
     pixels, centres at integers), face box, pose in degrees, gaze, expression, attributes and caption of each
-    picture; `masks` adds PNGs of the materials, `truth=False` leaves truth.json out. Raises InputError for impossible counts or splits.
+    picture; `truth=False` leaves it out, `masks` adds PNGs of the materials. Raises InputError for impossible
+    counts or splits.
     """
     if split not in SPLITS:
         raise InputError(f"The world has no people called '{split}'.", f"Choose one of: {', '.join(SPLITS)}.")

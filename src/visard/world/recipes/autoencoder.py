@@ -31,7 +31,7 @@ EDGE_WEIGHT = 0.5
 SQUARE_WEIGHT = 2.0
 CROP = 96
 CROPPED = 0.7
-"""Until this share of the budget pictures are cropped to CROP: nearly twice as many steps, most of them faces."""
+"""Until this share of the budget pictures are cropped to CROP: nearly twice as many steps, mostly of faces."""
 _MEASURED = 256
 _PASSAGES = ("conv_in", "conv_out", "conv_shortcut", "samplers", "quant_conv")
 
@@ -164,7 +164,8 @@ def start_as_passage(vae: Any) -> None:
                     module.weight.data.sum((2, 3), keepdim=True).expand_as(module.weight) / 9
                 )
             module.weight.data.add_(torch.randn_like(module.weight), alpha=0.02)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
     vae.quant_conv.bias.data[vae.config.latent_channels :] = -6.0
 
 
