@@ -29,8 +29,8 @@ def claims(arms: Sequence[ArmResult], gallery: int, people: int, settings: Audit
         prompt = f" (“{arm.prompt}”)" if arm.prompt else ""
         sentence = (
             f"At attack tier {TIER}, in a gallery of {gallery}, at a false-positive rate of "
-            f"{settings.fpir:g}, {share(judge.linked)} of the {arm.pictures} “{arm.arm}” pictures{prompt} of {whom} "
-            f"are linked by the strongest judge, {judge.judge}"
+            f"{settings.fpir:g}, {share(judge.linked)} of the {arm.pictures} “{arm.arm}” pictures{prompt} "
+            f"of {whom} are linked by the strongest judge, {judge.judge}"
         )
         for other in arms:
             if other.arm in controls and other.prompt == arm.prompt and other is not arm:

@@ -52,6 +52,7 @@ def det_plot(lines: Sequence[Line], title: str) -> str:
             f"{_deviate(fmr, FMR_RANGE, LEFT, WIDTH - RIGHT):.1f} "
             f"{_deviate(fnmr, FNMR_RANGE, HEIGHT - BOTTOM, TOP):.1f}"
             for fmr, fnmr in zip(line.curve.fmr, line.curve.fnmr, strict=True)
+            if FMR_RANGE[0] <= fmr <= FMR_RANGE[1]
         ]
         if points:
             path = "L".join(dict.fromkeys(points))

@@ -8,18 +8,19 @@ from __future__ import annotations
 import base64
 import io
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from PIL import Image
 from torch import Tensor
 
 from visard.audit.claim import TIER_MEANING
 from visard.audit.inputs import Person
 from visard.audit.plots import Line, det_plot, histogram_plot
-from visard.audit.result import ArmResult, AuditResult, JudgeFigures
+from visard.audit.result import ArmResult, AuditResult, Flag, JudgeFigures
 from visard.images import to_image
 from visard.metrics import METRICS
 from visard.metrics.attributes import mean_agreement
@@ -63,7 +64,9 @@ def render_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=_percent, number=_number, signed=_signed, whole=_whole)
+    environment.filters.update(
+        percent=_percent, number=_number, signed=_signed, whole=_whole, unbroken=_unbroken
+    )
     styles = _styles(result)
     return environment.get_template("report.html.j2").render(
         result=result,
@@ -71,11 +74,15 @@ def render_report(
         tier_meaning=TIER_MEANING,
         styles=styles,
         sheets=_sheets(result, people, styles, pictures),
+        groups=[
+            (prompt, [arm for arm in result.arms if arm.prompt == prompt]) for prompt in _prompts(result)
+        ],
+        flags=_grouped_flags(result),
+        figures=_of,
         shown_judge=result.judges[0].name,
         judges=[
             (
                 card,
-                [(arm, styles[arm.arm], _of(arm, card.name)) for arm in result.arms],
                 Markup(_det(result, index, styles)),
                 _histograms(result, index, styles),
             )
@@ -93,7 +100,23 @@ def _styles(result: AuditResult) -> dict[str, str]:
     names = list(dict.fromkeys(arm.arm for arm in result.arms))
     others = [name for name in names if name != result.settings.undefended]
     styles = {name: STYLES[1 + index % (len(STYLES) - 1)] for index, name in enumerate(others)}
-    return styles | {result.settings.undefended: STYLES[0]}
+    styles[result.settings.undefended] = STYLES[0]
+    return {name: styles[name] for name in names}
+
+
+def _prompts(result: AuditResult) -> list[str]:
+    return list(dict.fromkeys(arm.prompt for arm in result.arms))
+
+
+def _grouped_flags(result: AuditResult) -> list[tuple[str, list[Flag]]]:
+    titles = dict.fromkeys(flag.title for flag in result.flags)
+    return [(title, [flag for flag in result.flags if flag.title == title]) for title in titles]
+
+
+def _unbroken(sentence: str) -> Markup:
+    """Keeps a share and its interval on one line."""
+    whole = re.sub(r"([\d.]+ %) (\[.*?\])", r'<span class="whole">\1 \2</span>', str(escape(sentence)))
+    return Markup(whole)
 
 
 def _of(arm: ArmResult, judge: str) -> JudgeFigures:
@@ -109,7 +132,7 @@ def _sheets(
             Shown(_embed(photo), f"reference photo {index + 1}")
             for index, photo in enumerate(person.photos[:pictures])
         ]
-        for prompt in dict.fromkeys(arm.prompt for arm in result.arms):
+        for prompt in _prompts(result):
             arms = [arm for arm in result.arms if arm.prompt == prompt]
             label = f"Person {number + 1}" if len(people) > 1 else ""
             sheets.append(
@@ -147,11 +170,10 @@ def _embed(picture: Tensor) -> Markup:
 def _det(result: AuditResult, index: int, styles: dict[str, str]) -> str:
     card = result.judges[index]
     lines = [Line("real photos", card.real_det, "real")]
-    seen: dict[str, int] = {}
+    prompts = _prompts(result)
     for arm in result.arms:
-        again = seen[arm.arm] = seen.get(arm.arm, 0) + 1
-        dash = f" again-{min(again - 1, 2)}" if again > 1 else ""
-        lines.append(Line(arm.key, arm.judges[index].det, styles[arm.arm] + dash))
+        dash = f"{styles[arm.arm]} prompt-{min(prompts.index(arm.prompt), 2)}"
+        lines.append(Line(arm.key, arm.judges[index].det, dash))
     names = ", ".join(line.label for line in lines)
     return det_plot(lines, f"Detection error trade-off of {card.name} for {names}; figures are in the table")
 

@@ -1,0 +1,289 @@
+"""The measurement on a world where the truth is known."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from visard.audit import (
+    AuditResult,
+    AuditSettings,
+    Instruments,
+    ModelId,
+    Person,
+    Strangers,
+    audit,
+    audit_people,
+)
+from visard.audit.accounting import account
+from visard.audit.duplicates import duplicates
+from visard.errors import InputError
+
+
+def codes(result: AuditResult) -> set[str]:
+    return {flag.code for flag in result.flags}
+
+
+@pytest.fixture
+def one(world, instruments, settings) -> tuple[AuditResult, Tensor]:
+    person = world.person()
+    reference = world.photos(person, 4)
+    blank = -torch.ones(8, 3, 48, 48)
+    result = audit(
+        {
+            "none/a photo": world.photos(person, 32),
+            "iddm/a photo": torch.cat([world.photos(person, 32, noise=0.4, strength=0.25), blank]),
+            "pushed/a photo": world.photos(person, 32, strength=-1.0),
+        },
+        reference,
+        world.strangers(),
+        instruments,
+        training_photos=world.photos(person, 4, noise=0.3),
+        surrogates=[ModelId("other", "net", "abc")],
+        settings=settings,
+    )
+    return result, reference
+
+
+def test_every_picture_is_counted_once(one) -> None:
+    result, _ = one
+    for arm in result.arms:
+        for judge in arm.judges:
+            count = judge.accounting
+            assert count.linked + count.not_linked + count.no_face == count.pictures == arm.pictures
+            assert count.faces == arm.faces.faces
+            assert judge.linked.value == pytest.approx(count.linked / arm.pictures)
+            assert sum(map(sum, judge.linked_pictures)) == count.linked
+            assert sum(value is None for row in judge.similarities for value in row) == count.no_face
+    assert [arm.judges[0].accounting.no_face for arm in result.arms] == [0, 8, 0]
+    with pytest.raises(ValueError, match="cannot be linked"):
+        account(torch.tensor([True]), torch.tensor([False]))
+
+
+def test_undefended_pictures_are_linked_and_defended_ones_are_not(one) -> None:
+    result, _ = one
+    none, defended, _ = (arm.strongest for arm in result.arms)
+    assert none.linked.value == 1.0
+    assert none.linked.low == pytest.approx(1 - 3 / 32)  # rule of three
+    assert defended.linked.value < 0.3
+    assert defended.similarity.overall < defended.similarity.detected
+    assert defended.difference is not None
+    assert defended.difference.overall_interval[1] < 0
+    assert none.matches[0].rate.value == 1.0
+    assert [match.fmr for match in none.matches] == [1e-2, 1e-3]  # 6240 comparisons cannot show 1e-4
+    assert result.judges[0].real_linked > 0.95
+
+
+def test_repulsion_raises_a_flag_although_nothing_is_linked(one) -> None:
+    result, _ = one
+    pushed = result.arms[2].judges[0]
+    assert pushed.linked.value == 0.0
+    assert pushed.auc_same_pictures < 0.1
+    assert pushed.linkability.d_sys > 0.9
+    assert pushed.last_place > 0.5
+    raised = {flag.where for flag in result.flags if flag.code == "repulsion"}
+    assert raised == {"pushed/a photo, first", "pushed/a photo, second"}
+
+
+def test_claim_names_attack_gallery_rate_and_both_shares(one) -> None:
+    result, _ = one
+    assert len(result.claims) == 2
+    claim = next(claim for claim in result.claims if "“iddm”" in claim)
+    for part in (
+        "attack tier T0",
+        "gallery of 41",
+        "false-positive rate of 0.01",
+        "95 % CI",
+        "undefended 100.0 %",
+    ):
+        assert part in claim
+    assert "anonym" not in " ".join(result.claims).lower()
+
+
+def test_json_holds_scores_and_counts_but_no_embedding(one, instruments) -> None:
+    result, reference = one
+    tree = json.loads(result.to_json())
+    longest = 0
+
+    def walk(value: object) -> None:
+        nonlocal longest
+        if isinstance(value, dict):
+            for item in value.values():
+                walk(item)
+        elif isinstance(value, list):
+            if value and all(isinstance(item, float) for item in value):
+                vector = torch.tensor(value)
+                longest = max(longest, len(value))
+                assert not (len(value) == 32 and abs(float(vector.norm()) - 1) < 1e-3)
+            for item in value:
+                walk(item)
+
+    walk(tree)
+    assert longest > 0
+    first = instruments.judges[0].embed_faces(reference, torch.zeros(4, 5, 2))[0]
+    assert f"{float(first[0]):.5g}" not in result.to_json()
+    assert "embedding" not in result.to_json()
+    assert tree["arms"][0]["judges"][0]["accounting"]["linked"] == 32
+
+
+def test_same_seed_same_result(world, instruments, settings) -> None:
+    person = world.person()
+    given = ({"none": world.photos(person, 10)}, world.photos(person, 3), world.strangers(12), instruments)
+    assert audit(*given, settings=settings).to_json() == audit(*given, settings=settings).to_json()
+
+
+def test_several_people_are_resampled_as_people(world, instruments, settings) -> None:
+    people = []
+    for index in range(6):
+        face = world.person()
+        strength = 1.0 if index < 3 else 0.0  # half of the people are defended perfectly
+        people.append(
+            Person(
+                world.photos(face, 4),
+                {
+                    "none": world.photos(face, 12),
+                    "iddm": world.photos(face, 12, noise=0.4, strength=strength),
+                },
+            )
+        )
+    result = audit_people(people, world.strangers(), instruments, settings=settings)
+    none, defended = (arm.strongest for arm in result.arms)
+    assert (defended.linked.unit, defended.linked.n) == ("subjects", 6)
+    assert defended.linked.high - defended.linked.low > 0.3
+    assert none.linked_in[0].people.value == pytest.approx(1.0)
+    assert defended.worst_decile > defended.linked.value
+    assert result.gallery == 46
+    assert len(defended.similarities) == 6
+    assert "6 people" in result.claims[0]
+
+
+def test_pictures_of_nobody_are_linked_at_chance(world, instruments, settings) -> None:
+    people = []
+    for _ in range(10):
+        face, other = world.person(), world.person()
+        people.append(Person(world.photos(face, 4), {"none": world.photos(other, 10)}))
+    result = audit_people(people, world.strangers(), instruments, settings=settings)
+    figures = result.arms[0].strongest
+    assert figures.linked.value <= 0.05
+    assert figures.linkability.p_value > 0.01
+    assert figures.matches[0].rate.value < 0.08
+    assert "undefended-accuracy" in codes(result)
+
+
+def test_arm_without_any_face_is_all_no_face(world, instruments, settings) -> None:
+    person = world.person()
+    blank = -torch.ones(6, 3, 48, 48)
+    result = audit(
+        {"iddm": blank}, world.photos(person, 3), world.strangers(10), instruments, settings=settings
+    )
+    figures = result.arms[0].judges[0]
+    assert (figures.accounting.linked, figures.accounting.no_face) == (0, 6)
+    assert math.isnan(figures.linked_detected.value)
+    assert {"few-faces", "no-undefended"} <= codes(result)
+    json.loads(result.to_json())
+
+
+class TestFlags:
+    def run(self, world, instruments: Instruments, **changes: object) -> AuditResult:
+        person = world.person()
+        given: dict[str, object] = {
+            "pictures": {"none": world.photos(person, 30)},
+            "reference": world.photos(person, 4),
+            "gallery": world.strangers(),
+            "instruments": instruments,
+            "settings": AuditSettings(draws=50, null_draws=20),
+        }
+        return audit(**{**given, **changes})  # type: ignore[arg-type]
+
+    def test_a_clean_audit_raises_none(self, world, instruments) -> None:
+        assert self.run(world, instruments).trusted
+
+    @pytest.mark.parametrize(
+        ("surrogate", "code"),
+        [
+            (ModelId("first"), "judge-was-surrogate"),
+            (ModelId("renamed", "other", "beef"), "judge-was-surrogate"),
+            (ModelId("cousin", "pattern", "0"), "judge-family"),
+            (ModelId("stranger", "net", "0"), None),
+        ],
+    )
+    def test_surrogates_do_not_judge(self, world, instruments, surrogate: ModelId, code: str | None) -> None:
+        hashed = dataclasses.replace(instruments, hashes={"first": "beef"})
+        assert codes(self.run(world, hashed, surrogates=[surrogate])) == ({code} if code else set())
+
+    def test_photos_do_not_stand_in_two_sets(self, world, instruments) -> None:
+        person = world.person()
+        photos, gallery = world.photos(person, 6, noise=0.3), world.strangers()
+        mixed = Strangers(torch.cat([photos[:2].flip(-1), gallery.photos]), ["x", "x", *gallery.labels])
+        result = self.run(
+            world,
+            instruments,
+            reference=photos[:4],
+            gallery=mixed,
+            training_photos=photos[1:],
+            pictures={"none": photos},
+        )
+        assert {"training-in-reference", "training-in-gallery", "reference-in-gallery", "copies"} <= codes(
+            result
+        )
+
+    def test_weak_judges_and_small_galleries(self, world, instruments) -> None:
+        result = self.run(world, instruments, gallery=world.strangers(20, 2))
+        assert "few-strangers" in codes(result)
+        noisy = torch.randn(4, 3, 48, 48, generator=world.generator).clamp(-1, 1)
+        strangers = Strangers(
+            torch.randn(60, 3, 48, 48, generator=world.generator).clamp(-1, 1),
+            [index // 2 for index in range(60)],
+        )
+        assert "real-accuracy" in codes(self.run(world, instruments, reference=noisy, gallery=strangers))
+
+    def test_few_faces(self, world, instruments) -> None:
+        assert codes(self.run(world, instruments, pictures={"none": world.photos(world.person(), 29)})) >= {
+            "few-faces"
+        }
+
+    def test_lost_faces_are_not_lost_identity(self, world, instruments) -> None:
+        person = world.person()
+        pictures = {
+            "none": world.photos(person, 40),
+            "iddm": torch.cat([world.photos(person, 30), -torch.ones(30, 3, 48, 48)]),
+        }
+        result = self.run(world, instruments, pictures=pictures, reference=world.photos(person, 4))
+        assert codes(result) == {"counting"}
+
+    def test_pictures_taken_for_a_stranger(self, world, instruments) -> None:
+        gallery, person = world.strangers(), world.person()
+        stranger = gallery.photos[:4].mean(0, keepdim=True)
+        pictures = {"none": world.photos(person, 30), "iddm": stranger.repeat(30, 1, 1, 1)}
+        result = self.run(
+            world, instruments, pictures=pictures, reference=world.photos(person, 4), gallery=gallery
+        )
+        assert "strangers-named" in codes(result)
+
+
+def test_duplicates_survive_resizing_and_mirroring_but_not_another_shot(world) -> None:
+    person = world.person()
+    photos = world.photos(person, 5, noise=0.3)
+    small = torch.nn.functional.interpolate(photos[:3], size=(32, 32), mode="bilinear", antialias=True)
+    assert duplicates(small.flip(-1), photos) == 3
+    assert duplicates(world.photos(person, 5, noise=0.3), photos) == 0
+    assert duplicates(torch.zeros(2, 3, 48, 48), torch.zeros(2, 3, 48, 48)) == 0
+
+
+def test_input_errors_say_what_to_do(world, instruments, settings) -> None:
+    person = world.person()
+    photos, gallery = world.photos(person, 3), world.strangers(5)
+    blank = -torch.ones(3, 3, 48, 48)
+    for pictures, reference, strangers, words in (
+        ({}, photos, gallery, "no pictures"),
+        ({"none": photos}, blank, gallery, "No face"),
+        ({"none": photos[:0]}, photos, gallery, "Every arm"),
+        ({"none": photos}, photos, Strangers(gallery.photos, [1]), "one label"),
+        ({"none": photos}, photos, Strangers(photos, [1, 1, 1]), "fewer than two"),
+    ):
+        with pytest.raises(InputError, match=words) as caught:
+            audit(pictures, reference, strangers, instruments, settings=settings)
+        assert caught.value.advice
