@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.tiny import tiny_pipeline
 
+from support.tiny import tiny_pipeline
 from visard.diffusion.backbone import Backbone
 
 

@@ -4,9 +4,9 @@ import logging
 
 import pytest
 import torch
-from conftest import picture
 from torch import Tensor
 
+from conftest import picture
 from visard.diffusion.backbone import Backbone, Posterior
 from visard.diffusion.lora import add_lora
 from visard.errors import ModelError

@@ -4,9 +4,9 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import load_file
-from support.tiny import tiny_pipeline
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from support.tiny import tiny_pipeline
 from visard.diffusion.backbone import Backbone
 from visard.diffusion.blueprints import BLUEPRINTS, write_blueprint
 
