@@ -5,7 +5,7 @@ Colours come from the page's style sheet, so both themes and print follow.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from statistics import NormalDist
@@ -33,7 +33,7 @@ def det_plot(lines: Sequence[Line], title: str) -> str:
 
     Straight for normal scores, lower left is better recognition.
     """
-    body = [_frame(HEIGHT)]
+    body = [_frame()]
     for value, label in FMR_TICKS:
         x = _deviate(value, FMR_RANGE, LEFT, WIDTH - RIGHT)
         body.append(f'<path class="rule" d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}"/>')
@@ -59,41 +59,46 @@ def det_plot(lines: Sequence[Line], title: str) -> str:
             body.append(
                 f'<path class="line {line.style}" d="M{path}"><title>{escape(line.label)}</title></path>'
             )
-    return _svg(body, HEIGHT, title)
+    return _svg(body, WIDTH, HEIGHT, title)
 
 
 def histogram_plot(
     histogram: Histogram, style: str, low: float, high: float, threshold: float, title: str
 ) -> str:
     """Densities of similarity to the person (filled) and strangers (outlined), and the search threshold."""
-    height = 150.0
+    width, height = 290.0, 124.0
     floor = height - 30
     if not histogram.edges:
-        return _svg([_text(WIDTH / 2, height / 2, "no faces", "middle")], height, title)
+        return _svg([_text(width / 2, height / 2, "no faces", "middle")], width, height, title)
 
     def across(value: float) -> float:
-        return 12 + (value - low) / (high - low) * (WIDTH - 24)
+        return 12 + (value - low) / (high - low) * (width - 24)
 
     top = max(*histogram.mated, *histogram.non_mated)
     body = [
         f'<path class="mated {style}" d="{_steps(histogram.edges, histogram.mated, across, floor, top)}"/>',
         f'<path class="others" d="{_steps(histogram.edges, histogram.non_mated, across, floor, top)}"/>',
-        f'<path class="base" d="M12 {floor}H{WIDTH - 12}"/>',
+        f'<path class="base" d="M12 {floor}H{width - 12}"/>',
     ]
     if low < threshold < high:
         x = across(threshold)
         body.append(f'<path class="threshold" d="M{x:.1f} {TOP}V{floor}"/>')
-        anchor = "start" if x < WIDTH * 0.75 else "end"
+        anchor = "start" if x < width * 0.75 else "end"
         body.append(_text(x + (5 if anchor == "start" else -5), TOP + 9, "threshold", anchor))
     for step in range(int(low * 4) - 1, int(high * 4) + 2):
         value = step / 4
         if low <= value <= high:
             body.append(_text(across(value), floor + 17, f"{value:g}".replace("-", "−"), "middle"))
-    return _svg(body, height, title)
+    return _svg(body, width, height, title)
 
 
-def _steps(edges: Sequence[float], values: Sequence[float], across: object, floor: float, top: float) -> str:
-    assert callable(across)
+def _steps(
+    edges: Sequence[float],
+    values: Sequence[float],
+    across: Callable[[float], float],
+    floor: float,
+    top: float,
+) -> str:
     path = [f"M{across(edges[0]):.1f} {floor:.1f}"]
     for left, right, value in zip(edges[:-1], edges[1:], values, strict=True):
         y = floor - value / top * (floor - TOP)
@@ -108,16 +113,16 @@ def _deviate(value: float, limits: tuple[float, float], start: float, end: float
     return start + (place - low) / (high - low) * (end - start)
 
 
-def _frame(height: float) -> str:
-    return f'<path class="base" d="M{LEFT} {TOP}V{height - BOTTOM}H{WIDTH - RIGHT}"/>'
+def _frame() -> str:
+    return f'<path class="base" d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>'
 
 
 def _text(x: float, y: float, label: str, anchor: str) -> str:
     return f'<text class="axis" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(label)}</text>'
 
 
-def _svg(body: Sequence[str], height: float, title: str) -> str:
+def _svg(body: Sequence[str], width: float, height: float, title: str) -> str:
     return (
-        f'<svg viewBox="0 0 {WIDTH:g} {height:g}" role="img" aria-label="{escape(title, quote=True)}">'
+        f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(title, quote=True)}">'
         f"{''.join(body)}</svg>"
     )

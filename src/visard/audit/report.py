@@ -203,7 +203,9 @@ def _percent(value: float | None, digits: int = 0) -> str:
 
 
 def _number(value: float | None, digits: int = 2) -> str:
-    return "–" if value is None or _missing(value) else f"{value:.{digits}f}".replace("-", "−")
+    if value is None or _missing(value):
+        return "–"
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")  # + 0.0: no minus before a zero
 
 
 def _signed(value: float | None) -> str:
