@@ -70,7 +70,7 @@ def run(
         open_units,
         partial(Workshop, out, kit, keep_models=job.keep_models),
         workers=job.workers,
-        watch=_Pace(units, open_units, protocol, out, job.workers, progress).watch,
+        watch=Pace(units, open_units, protocol, out, job.workers, progress).watch,
     )
     _finish(failures)
 
@@ -107,11 +107,11 @@ def _finish(failures: dict[Unit, str] | dict[Sitting, str]) -> None:
         shown = [f"{unit}: {message}" for unit, message in list(failures.items())[:SHOWN_FAILURES]]
         raise TrainingError(
             f"{len(failures)} failed and the others are done:\n" + "\n".join(shown),
-            "The same command tries them again.",
+            "The same command tries them again; with --report-only it writes the tables of the others.",
         )
 
 
-class _Pace:
+class Pace:
     """Units done and minutes left, from what units of the same arm have taken."""
 
     def __init__(

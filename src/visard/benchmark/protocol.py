@@ -113,9 +113,7 @@ def build_protocol(
     """The protocol of a kit's models and settings, `overrides` on top. Raises InputError, ModelError."""
     for name in OF_THE_ARM:
         if _has(overrides, name.split(".")):
-            raise InputError(
-                f"The setting {name} is not yours to set here.", "Say it with --arms and --seed."
-            )
+            raise InputError(f"The setting {name} is decided by arm and seed.", "Use --arms and --seed.")
     contents = kit.contents
     files = {row.name: row.file for row in contents.recognizers}
     if contents.detector is not None:

@@ -83,6 +83,8 @@ def markdown(summary: Summary, checks: Sequence[Check], protocol: Protocol) -> s
     lines += ["### What must hold", ""]
     lines += [f"- {MARKS[check.passed]}: {_item(check)}" for check in checks]
     for role, title in (("judges", "Judges"), ("surrogates", "Surrogates: these took part in the training")):
+        if not summary.recognizers(role):
+            continue
         lines += ["", f"### {title}", ""]
         header = ["recogniser", "arm", "prompt", *(name for name, _ in JUDGE_COLUMNS)]
         rows = [

@@ -122,23 +122,19 @@ class UnitJob:
         )
 
     def generate(self, kit: Kit) -> None:
-        """Sample what is missing of every prompt's pictures; each is the same whenever it is drawn."""
+        """Sample the prompts that are not whole; all pictures of one together, so that they are the same."""
         backbone = load_model(self.run_folder, kit).backbone
         sampling = self.protocol.sampling
-        for prompt in sampling.prompts:
-            missing = [index for index in range(sampling.pictures) if self._missing(prompt, index)]
-            if not missing:
-                continue
+        for prompt in filter(self._missing, sampling.prompts):
             pictures = generate(
                 backbone,
                 prompt,
-                sampling.pictures - missing[0],
+                sampling.pictures,
                 seed=self.unit.run_seed,
                 steps=sampling.steps,
                 guidance=sampling.guidance,
-                first=missing[0],
             )
-            for index, picture in enumerate(pictures, start=missing[0]):
+            for index, picture in enumerate(pictures):
                 save_image(picture, picture_file(self.folder, prompt, index))
 
     def delete_model(self) -> None:
@@ -160,22 +156,13 @@ class UnitJob:
 
     def missing_pictures(self) -> bool:
         """Whether any picture is not there or cannot be read."""
-        sampling = self.protocol.sampling
-        return any(
-            self._missing(prompt, index) for prompt in sampling.prompts for index in range(sampling.pictures)
-        )
+        return any(map(self._missing, self.protocol.sampling.prompts))
 
     def pictures(self) -> dict[str, Tensor]:
         """Prompt -> (P, 3, H, W) in [-1, 1]."""
-        sampling = self.protocol.sampling
         return {
-            prompt: torch.stack(
-                [
-                    to_tensor(read_image(picture_file(self.folder, prompt, index)))
-                    for index in range(sampling.pictures)
-                ]
-            )
-            for prompt in sampling.prompts
+            prompt: torch.stack([to_tensor(read_image(file)) for file in self._files(prompt)])
+            for prompt in self.protocol.sampling.prompts
         }
 
     @property
@@ -184,9 +171,13 @@ class UnitJob:
         side = read_image(picture_file(self.folder, self.protocol.sampling.prompts[0], 0)).width
         return load_photos(self.photos / CLEAN, side)
 
-    def _missing(self, prompt: str, index: int) -> bool:
+    def _files(self, prompt: str) -> list[Path]:
+        return [picture_file(self.folder, prompt, index) for index in range(self.protocol.sampling.pictures)]
+
+    def _missing(self, prompt: str) -> bool:
         try:
-            read_image(picture_file(self.folder, prompt, index))
+            for file in self._files(prompt):
+                read_image(file)
         except InputError:
             return True
         return False

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.bench import JOB, LINEUP, SAMPLING, camera
+from visard.benchmark import job, unit
+from visard.benchmark.protocol import Protocol, Unit, build_protocol, parse_overrides
+from visard.benchmark.unit import UnitJob, picture_file
+from visard.errors import InputError, TrainingError
+from visard.kits import open_kit
+from visard.personalization import personalize
+
+FIRST = Unit(7, "none", 0)
+LAST = Unit(8, "0.1", 0)
+
+
+def again(out: Path, protocol: Protocol, kit: str, of: job.Job = JOB) -> None:
+    job.run(of, protocol, out, kit=kit, camera=camera)
+
+
+def stored(out: Path, which: Unit) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((which.folder(out) / "result.json").read_text())
+    return content
+
+
+def never(*_: object, **__: object) -> None:
+    raise AssertionError("this was done already")
+
+
+def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(UnitJob, "train", never)
+    monkeypatch.setattr(UnitJob, "generate", never)
+
+
+def test_every_unit_is_finished_and_says_what_it_is(bench: Path, protocol: Protocol) -> None:
+    results = job.finished(bench)
+    assert {result.unit for result in results} == set(JOB.units)
+    result = stored(bench, LAST)
+    assert result["unit"] == {"person": 8, "arm": "0.1", "seed": 0}
+    assert result["settings"]["decoupling"]["rho"] == 0.1
+    assert result["settings"]["fine_tuning"]["steps"] == 4  # the kit's preset
+    assert result["models"] == protocol.models
+    assert set(protocol.models) == {"tiny", "one", "arcface", "adaface", "base model"}
+    assert {"visard", "torch", "diffusers"} <= set(result["versions"])
+    assert set(result["seconds"]) == {"train", "generate", "score"}
+    assert set(result["scores"]["judges"]) == {"arcface", "adaface"}
+    assert set(result["scores"]["surrogates"]) == {"one"}
+    for prompt in SAMPLING.prompts:
+        assert all(picture_file(LAST.folder(bench), prompt, index).is_file() for index in range(2))
+
+
+def test_models_are_deleted_unless_kept(bench: Path, protocol: Protocol, kit: str) -> None:
+    assert not (FIRST.folder(bench) / "run" / "model").exists()
+    assert (FIRST.folder(bench) / "run" / "run.toml").is_file()
+    kept = replace(JOB, people=(7,), arms=("none",), seeds=(1,), keep_models=True)
+    again(bench, protocol, kit, kept)
+    assert (Unit(7, "none", 1).folder(bench) / "run" / "model" / "unet").is_dir()
+    assert len(job.finished(bench)) == 5
+
+
+def test_finished_units_are_skipped(
+    bench: Path, protocol: Protocol, kit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unit.Workshop, "__call__", never)
+    monkeypatch.setattr(job, "class_posteriors", never)
+    monkeypatch.setattr(job.Studio, "__call__", never)
+    said: list[tuple[str, int, int]] = []
+    job.run(
+        JOB,
+        protocol,
+        bench,
+        kit=kit,
+        progress=lambda stage, done, total, **_: said.append((stage, done, total)),
+    )
+    assert said == []
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"key": "of another unit", "scores": {}}'])
+def test_a_damaged_result_is_scored_again_from_the_pictures(
+    bench: Path, protocol: Protocol, kit: str, content: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_training(monkeypatch)
+    before = stored(bench, FIRST)["scores"]
+    (FIRST.folder(bench) / "result.json").write_text(content)
+    assert len(job.finished(bench)) == 3
+    again(bench, protocol, kit)
+    assert stored(bench, FIRST)["scores"] == before
+    assert set(stored(bench, FIRST)["seconds"]) == {"score"}
+
+
+def test_a_damaged_picture_is_made_again_and_is_the_same(bench: Path, protocol: Protocol, kit: str) -> None:
+    folder = LAST.folder(bench)
+    file = picture_file(folder, SAMPLING.prompts[1], 1)
+    before = file.read_bytes()
+    file.write_bytes(before[:40])
+    (folder / "result.json").unlink()
+    again(bench, protocol, kit)
+    assert file.read_bytes() == before
+
+
+def test_an_interrupted_unit_goes_on(
+    original: Path, protocol: Protocol, kit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped in training, then in sampling, then before scoring: the end is as if nothing had happened."""
+    out = tmp_path / "bench"
+    short = replace(JOB, people=(8,), arms=("0.1",))
+
+    def stop(stage: str, done: int, total: int, **_: float) -> None:
+        if stage == personalize.STAGE and done == 3:
+            raise KeyboardInterrupt
+
+    whole_run = personalize.run
+
+    def stopping_run(*args: Any, **options: Any) -> Any:
+        return whole_run(*args, **options, progress=stop)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(personalize, "run", stopping_run)
+        with pytest.raises(KeyboardInterrupt):
+            again(out, protocol, kit, short)
+    assert any((LAST.folder(out) / "run" / "checkpoint").iterdir())
+
+    save, saved = unit.save_image, []
+
+    def stopping_save(picture: Any, file: Path) -> None:
+        saved.append(file)
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+        save(picture, file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(unit, "save_image", stopping_save)
+        with pytest.raises(KeyboardInterrupt):
+            again(out, protocol, kit, short)
+    trained = (LAST.folder(out) / "run" / "run.toml").stat().st_mtime_ns
+    assert saved[0].is_file()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UnitJob, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            again(out, protocol, kit, short)
+    assert (LAST.folder(out) / "run" / "run.toml").stat().st_mtime_ns == trained
+    with monkeypatch.context() as patch:
+        no_training(patch)
+        again(out, protocol, kit, short)
+    assert stored(out, LAST)["scores"] == stored(original, LAST)["scores"]
+
+
+def test_one_failing_unit_does_not_stop_the_others(
+    bench: Path, protocol: Protocol, kit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for which in (FIRST, LAST):
+        (which.folder(bench) / "result.json").unlink()
+    score = UnitJob.pictures
+
+    def failing(self: UnitJob) -> Any:
+        if self.unit == FIRST:
+            raise InputError("a bad day", "try tomorrow")
+        return score(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UnitJob, "pictures", failing)
+        with pytest.raises(TrainingError, match="1 failed") as caught:
+            again(bench, protocol, kit)
+    assert "a bad day" in str(caught.value)
+    assert {result.unit for result in job.finished(bench)} == set(JOB.units) - {FIRST}
+    again(bench, protocol, kit)
+    assert len(job.finished(bench)) == 4
+
+
+def test_another_protocol_is_refused_by_name(bench: Path, kit: str) -> None:
+    other = build_protocol(
+        open_kit(kit), parse_overrides(["decoupling.t_max=999"]), replace(SAMPLING, pictures=3), LINEUP
+    )
+    with pytest.raises(InputError) as caught:
+        again(bench, other, kit)
+    assert "settings.decoupling.t_max (400 then, 999 now)" in caught.value.message
+    assert "sampling.pictures" in caught.value.message
+
+
+def test_training_photos_are_those_with_one_face(
+    protocol: Protocol, kit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, original: Path
+) -> None:
+    studio = job.open_studio(original, kit, camera)
+    detect = studio.detector.detect
+    looked = iter(range(100))
+
+    class Careless:
+        name, setting = "careless", "misses the second"
+
+        def detect(self, images: Any) -> Any:
+            return [[]] if next(looked) == 1 else detect(images)
+
+    studio.out, studio.detector = tmp_path, Careless()
+    studio(job.Sitting(7))
+    photos = sorted(file.name for file in (tmp_path / "people" / "7" / "training").iterdir())
+    assert photos == ["000.png", "002.png", "003.png", "004.png"]
+    clean = sorted(file.name for file in (tmp_path / "people" / "7" / "clean").iterdir())
+    assert clean == ["100.png", "101.png"]
+
+
+def test_minutes_left_come_from_units_of_the_same_arm(bench: Path, protocol: Protocol) -> None:
+    said: list[dict[str, float]] = []
+    for which, seconds in ((FIRST, 60.0), (Unit(7, "0.1", 0), 240.0)):
+        file = which.folder(bench) / "result.json"
+        content = json.loads(file.read_text())
+        content["seconds"] = {"train": seconds}
+        file.write_text(json.dumps(content))
+    left = [Unit(8, "none", 0), LAST]
+    pace = job.Pace(JOB.units, left, protocol, bench, 2, lambda *_, **figures: said.append(figures))
+    pace.watch(left)
+    assert said[0]["minutes_left"] == pytest.approx((1 + 4) / 2, abs=0.05)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import support.chores
+from visard.benchmark import pool
+from visard.errors import InputError, StorageError
+
+
+def quiet(left: Sequence[str]) -> None:
+    """Watches nothing."""
+
+
+def names(folder: Path) -> set[str]:
+    return {file.name for file in folder.iterdir()}
+
+
+def test_in_one_process_failures_do_not_stop_the_others(tmp_path: Path) -> None:
+    seen: list[list[str]] = []
+    units = ["one", "refused", "bug", "two"]
+    start = partial(support.chores.begin, tmp_path)
+    failures = pool.run(units, start, workers=1, watch=lambda left: seen.append(list(left)))
+    assert names(tmp_path) == set(units)
+    assert failures["refused"] == "not this one\ntry another"
+    assert "KeyError: 'bug'" in failures["bug"]
+    assert seen == [units[index:] for index in range(5)]
+
+
+def test_a_full_disk_stops_everything(tmp_path: Path) -> None:
+    start = partial(support.chores.begin, tmp_path)
+    with pytest.raises(StorageError, match="full"):
+        pool.run(["full", "never"], start, workers=1, watch=quiet)
+    assert names(tmp_path) == {"full"}
+
+
+def test_processes_share_the_work_and_one_that_dies_costs_one_unit(tmp_path: Path) -> None:
+    units = ["a", "refused", "dies", "b", "c", "d"]
+    start = partial(support.chores.begin, tmp_path)
+    failures = pool.run(units, start, workers=2, watch=quiet)
+    assert names(tmp_path) == set(units)
+    assert set(failures) == {"refused", "dies"}
+    assert failures["refused"] == "not this one\ntry another"
+    assert failures["dies"] == pool.DIED
+    assert len({(tmp_path / unit).read_text() for unit in units}) >= 2
+    assert not multiprocessing.active_children()
+
+
+def test_ctrl_c_ends_all_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "TICK", 0.1)
+
+    def interrupt(left: Sequence[str]) -> None:
+        if (tmp_path / "endless").exists():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pool.run(["endless", "short"], partial(support.chores.begin, tmp_path), workers=2, watch=interrupt)
+    assert not multiprocessing.active_children()
+
+
+def test_a_worker_that_cannot_begin_says_why(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no kit"):
+        pool.run(["a", "b"], partial(support.chores.refuse, tmp_path), workers=2, watch=quiet)
+
+
+def test_nothing_to_do(tmp_path: Path) -> None:
+    assert pool.run([], partial(support.chores.refuse, tmp_path), workers=2, watch=quiet) == {}

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.bench import LINEUP, SAMPLING
+from visard.benchmark.protocol import Protocol, Unit, build_protocol, parse_arms, parse_overrides
+from visard.errors import InputError
+from visard.kits import open_kit
+
+
+def test_arms_are_none_and_shares_each_once() -> None:
+    assert parse_arms("none, .1,0.10,0.5") == ["none", "0.1", "0.5"]
+    for wrong in ("", "low", "1.5", "nan"):
+        with pytest.raises(InputError):
+            parse_arms(wrong)
+
+
+def test_overrides_are_nested_and_typed_as_in_toml() -> None:
+    table = parse_overrides(
+        ["decoupling.t_max=1000", "decoupling.anchor=round", "train_text_encoder=false", "lora.rank = 4"]
+    )
+    assert table == {
+        "decoupling": {"t_max": 1000, "anchor": "round"},
+        "train_text_encoder": False,
+        "lora": {"rank": 4},
+    }
+    with pytest.raises(InputError, match="sets nothing"):
+        parse_overrides(["decoupling.t_max"])
+
+
+def test_overrides_reach_the_units_settings_and_their_key(kit: str, protocol: Protocol) -> None:
+    overrides = parse_overrides(["decoupling.t_max=999", "fine_tuning.learning_rate=1e-5"])
+    other = build_protocol(open_kit(kit), overrides, SAMPLING, LINEUP)
+    unit = Unit(7, "0.3", 0)
+    settings = unit.settings(other)
+    assert (settings.decoupling.t_max, settings.fine_tuning.learning_rate) == (999, 1e-5)
+    assert (settings.decoupling.rho, settings.defence) == (0.3, "iddm")
+    assert settings.fine_tuning.steps == 4  # what the kit says stays
+    assert unit.key(other) != unit.key(protocol)
+
+
+def test_a_misspelt_override_is_answered_with_the_nearest(kit: str) -> None:
+    with pytest.raises(InputError) as caught:
+        build_protocol(open_kit(kit), parse_overrides(["decoupling.tmax=999"]), SAMPLING, LINEUP)
+    assert "decoupling.t_max" in caught.value.advice
+
+
+@pytest.mark.parametrize("assignment", ["seed=1", "defence=none", "decoupling.rho=0.2"])
+def test_what_arms_decide_cannot_be_set(kit: str, assignment: str) -> None:
+    with pytest.raises(InputError, match="arm and seed"):
+        build_protocol(open_kit(kit), parse_overrides([assignment]), SAMPLING, LINEUP)
+
+
+def test_arms_of_a_person_share_the_seed_and_people_do_not() -> None:
+    assert Unit(7, "none", 0).run_seed == Unit(7, "0.1", 0).run_seed
+    others = {Unit(person, "none", seed).run_seed for person in (7, 8) for seed in (0, 1)}
+    assert len(others) == 4
+
+
+def test_arms_differ_in_nothing_but_the_defence(protocol: Protocol) -> None:
+    none, defended = (Unit(7, arm, 0).settings(protocol) for arm in ("none", "0.1"))
+    assert none.with_preset({"defence": "iddm", "decoupling": {"rho": 0.1}}) == defended
+
+
+def test_a_protocol_comes_back_from_its_folder(protocol: Protocol, tmp_path: Path) -> None:
+    protocol.claim(tmp_path)
+    protocol.claim(tmp_path)
+    assert Protocol.of(tmp_path) == protocol
+    with pytest.raises(InputError, match="no benchmark"):
+        Protocol.of(tmp_path / "elsewhere")

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from support.kits import face_in_the_middle
+from visard.benchmark.scoring import Panel
+from visard.errors import InputError
+from visard.faces.detector import Face
+from visard.faces.recognizer import InputSpec, Recognizer
+
+SIDE = 32
+
+
+class SeesColour:
+    """Finds a face in every picture that is not black."""
+
+    name, setting = "colour", "not black"
+
+    def detect(self, images: Tensor) -> list[list[Face]]:
+        faces = face_in_the_middle(None, images)
+        return [found if image.max() > -1 else [] for found, image in zip(faces, images, strict=True)]
+
+
+class Colour(nn.Module):
+    """A colour as it is: its channels are the embedding."""
+
+    def forward(self, crops: Tensor) -> Tensor:
+        return crops.mean((2, 3)) + 1
+
+
+def judge(name: str) -> Recognizer:
+    return Recognizer(Colour(), name=name, family="", spec=InputSpec(8))
+
+
+def colours(*values: tuple[float, float, float]) -> Tensor:
+    """One plain picture a colour, channels in [0, 1]."""
+    return (torch.tensor(values) * 2 - 1)[:, :, None, None].expand(-1, 3, SIDE, SIDE)
+
+
+BLACK, RED, GREEN, BLUE = (0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
+ORANGE = (0.8, 0.6, 0.0)
+"""Its cosine to red is .8, to green .6."""
+
+
+@pytest.fixture
+def panel() -> Panel:
+    strangers, owner = colours(GREEN, GREEN, BLUE, BLUE, BLACK), torch.tensor([0, 0, 1, 1, 2])
+    return Panel(SeesColour(), [judge("judge")], [judge("surrogate")], strangers, owner)
+
+
+def score(panel: Panel, *pictures: tuple[float, float, float]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """All scores, and the judge's figures of the one prompt."""
+    scores = panel.score(colours(RED, RED), {"a prompt": colours(*pictures)})
+    return scores, scores["judges"]["judge"]["prompts"]["a prompt"]
+
+
+def test_hand_computed_figures(panel: Panel) -> None:
+    scores, figures = score(panel, RED, ORANGE, GREEN, BLACK)
+    assert scores["prompts"]["a prompt"] == {"pictures": 4, "faces": 3}
+    assert scores["detector"] == "colour, not black"
+    assert scores["gallery"] == 3  # the person and two strangers: the third shows no face
+    assert figures["similarities"] == pytest.approx([1.0, 0.8, 0.0, None], abs=1e-5)
+    assert figures["similarity"] == pytest.approx(1.8 / 3, abs=1e-5)
+    assert figures["similarity_all"] == pytest.approx(1.8 / 4, abs=1e-5)
+    # To green and blue: red 0 and 0, orange .6 and 0, green 1 and 0.
+    assert figures["strangers"] == pytest.approx(1.6 / 6, abs=1e-5)
+    assert figures["rank_1"] == pytest.approx(2 / 4)
+    assert figures["rank_1_detected"] == pytest.approx(2 / 3)
+
+
+def test_the_ceiling_is_each_clean_photo_against_the_others(panel: Panel) -> None:
+    scores = panel.score(colours(RED, ORANGE, BLACK), {"a prompt": colours(RED)})
+    found = scores["judges"]["judge"]
+    assert found["real"] == pytest.approx(0.8, abs=1e-5)
+    assert found["real_photos"] == pytest.approx([0.8, 0.8, None], abs=1e-5)
+
+
+def test_surrogates_are_kept_apart(panel: Panel) -> None:
+    scores, _ = score(panel, RED)
+    assert list(scores["judges"]) == ["judge"]
+    assert list(scores["surrogates"]) == ["surrogate"]
+
+
+def test_match_rates_use_thresholds_of_strangers_and_count_every_picture() -> None:
+    """Ten strangers around green and blue: 180 comparisons show a rate of 1 in 100, not one in 1000."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(20, 3, generator=generator)
+    photos = colours(*[(0.0, 0.2 + 0.8 * float(g), 0.2 + 0.8 * float(b)) for _, g, b in noise])
+    panel = Panel(SeesColour(), [judge("judge")], [], photos, torch.arange(10).repeat_interleave(2))
+    scores, figures = score(panel, RED, GREEN, BLACK)
+    assert set(scores["judges"]["judge"]["thresholds"]) == {"0.01"}
+    assert 0.9 < scores["judges"]["judge"]["thresholds"]["0.01"] < 1
+    assert figures["tmr@0.01"] == pytest.approx(1 / 3)
+    assert figures["linked"] == pytest.approx(1 / 3)
+
+
+def test_without_any_face_nothing_is_made_up(panel: Panel) -> None:
+    scores, figures = score(panel, BLACK, BLACK)
+    assert scores["prompts"]["a prompt"]["faces"] == 0
+    assert figures["similarity"] is None
+    assert figures["rank_1_detected"] is None
+    assert figures["strangers"] is None
+    assert figures["similarity_all"] == 0.0
+    assert figures["rank_1"] == figures["linked"] == 0.0
+
+
+def test_a_person_needs_two_clean_photos(panel: Panel) -> None:
+    with pytest.raises(InputError, match="1 of 2 clean photos"):
+        panel.score(colours(RED, BLACK), {"a prompt": colours(RED)})

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from visard.benchmark.protocol import Unit
+from visard.benchmark.summary import ALL_PROMPTS, Interval, Summary, summarize
+from visard.benchmark.unit import Result
+
+ONE, TWO = "one prompt", "another prompt"
+
+
+def result(
+    person: int, arm: str, similarity: dict[str, float | None], seed: int = 0, faces: int = 4
+) -> Result:
+    """A unit whose only judge says `similarity` of each prompt's four pictures."""
+    prompts = {
+        prompt: {"similarity": value, "rank_1": 0.0, "similarities": [value] * 4}
+        for prompt, value in similarity.items()
+    }
+    scores: dict[str, Any] = {
+        "prompts": {prompt: {"pictures": 4, "faces": faces} for prompt in similarity},
+        "judges": {"arcface": {"real": 0.9, "prompts": prompts}},
+        "surrogates": {},
+    }
+    return Result(Unit(person, arm, seed), scores, {})
+
+
+def value(summary: Summary, arm: str, prompt: str, figure: str = "similarity") -> Interval:
+    row = summary.find(arm, prompt, "" if figure == "fsr" else "arcface", figure)
+    assert row is not None
+    return row.mean
+
+
+def change(summary: Summary, arm: str, prompt: str, figure: str = "similarity") -> Interval | None:
+    row = summary.find(arm, prompt, "arcface", figure)
+    assert row is not None
+    return row.change
+
+
+def test_means_are_over_people_and_a_person_with_more_seeds_weighs_no_more() -> None:
+    units = [
+        result(1, "none", {ONE: 0.2}, seed=0),
+        result(1, "none", {ONE: 0.4}, seed=1),
+        result(1, "none", {ONE: 0.6}, seed=2),
+        result(2, "none", {ONE: 0.8}),
+    ]
+    assert value(summarize(units), "none", ONE).value == pytest.approx((0.4 + 0.8) / 2)
+
+
+def test_all_prompts_is_the_mean_of_the_prompts_of_each_person() -> None:
+    summary = summarize([result(1, "none", {ONE: 0.2, TWO: 0.6}), result(2, "none", {ONE: 0.4, TWO: 0.8})])
+    assert value(summary, "none", ONE).value == pytest.approx(0.3)
+    assert value(summary, "none", TWO).value == pytest.approx(0.7)
+    assert value(summary, "none", ALL_PROMPTS).value == pytest.approx(0.5)
+    assert value(summary, "none", ALL_PROMPTS, "real").value == pytest.approx(0.9)
+
+
+def test_faces_are_counted() -> None:
+    summary = summarize([result(1, "none", {ONE: 0.2}, faces=4), result(2, "none", {ONE: 0.4}, faces=1)])
+    row = summary.find("none", ONE, "", "fsr")
+    assert row is not None
+    assert (row.people, row.pictures, row.faces) == (2, 8, 5)
+    assert row.mean.value == pytest.approx((1 + 0.25) / 2)
+
+
+def test_a_person_without_any_face_is_left_out_of_similarities_and_counted() -> None:
+    summary = summarize([result(1, "none", {ONE: 0.2}), result(2, "none", {ONE: None}, faces=0)])
+    row = summary.find("none", ONE, "arcface", "similarity")
+    assert row is not None
+    assert row.people == 1
+    assert row.mean.value == pytest.approx(0.2)
+    assert value(summary, "none", ONE, "fsr").value == pytest.approx(0.5)
+
+
+def test_changes_are_paired_by_person_seed_and_prompt() -> None:
+    units = [
+        result(1, "none", {ONE: 0.5}),
+        result(2, "none", {ONE: 0.7}),
+        result(3, "none", {ONE: 0.1}),  # not finished under 0.1: it must not pull the base down
+        result(1, "0.1", {ONE: 0.1}),
+        result(2, "0.1", {ONE: 0.2}),
+        result(2, "0.1", {ONE: 0.9}, seed=1),  # no undefended unit of that seed
+    ]
+    found = change(summarize(units), "0.1", ONE)
+    assert found is not None
+    assert found.value == pytest.approx((0.1 + 0.2) / (0.5 + 0.7) - 1)
+    assert change(summarize(units), "none", ONE) is None
+
+
+def test_there_is_no_relative_change_of_nothing() -> None:
+    units = [result(1, "none", {ONE: 0.5}), result(1, "0.1", {ONE: 0.4})]
+    assert change(summarize(units), "0.1", ONE, "rank_1") is None
+
+
+def test_the_bootstrap_resamples_people_not_pictures() -> None:
+    """Two people, 0 and 1: a draw of both means 0, .5 or 1, with one chance in four for each end."""
+    summary = summarize([result(1, "none", {ONE: 0.0}), result(2, "none", {ONE: 1.0})])
+    interval = value(summary, "none", ONE)
+    assert (interval.low, interval.value, interval.high) == (0.0, 0.5, 1.0)
+    equal = summarize([result(person, "none", {ONE: 0.5}) for person in range(5)])
+    assert value(equal, "none", ONE) == Interval(0.5, 0.5, 0.5)
+
+
+def test_the_interval_of_a_change_uses_the_same_people_above_and_below() -> None:
+    """Everyone loses the same share: however people are drawn, that is the change."""
+    units = [result(person, "none", {ONE: 0.2 * person}) for person in range(1, 5)]
+    units += [result(person, "0.1", {ONE: 0.05 * person}) for person in range(1, 5)]
+    found = change(summarize(units), "0.1", ONE)
+    assert found is not None
+    assert (found.low, found.value, found.high) == pytest.approx((-0.75, -0.75, -0.75))
+
+
+def test_one_person_gives_no_interval() -> None:
+    interval = value(summarize([result(1, "none", {ONE: 0.4})]), "none", ONE)
+    assert interval.value == pytest.approx(0.4)
+    assert math.isnan(interval.low)
+    assert math.isnan(interval.high)
+    assert not interval.apart(Interval(9.0, 9.0, 9.0))
+
+
+def test_the_undefended_arm_comes_first() -> None:
+    units = [result(1, arm, {ONE: 0.4}) for arm in ("0.5", "0.1", "none")]
+    assert summarize(units).arms == ["none", "0.1", "0.5"]

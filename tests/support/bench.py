@@ -1,0 +1,44 @@
+"""A benchmark small enough for every test: people who are colour patterns, models with random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from support.kits import recognizer_row, write_kit, write_networks
+from support.tiny import tiny_pipeline
+from visard.benchmark.job import Job
+from visard.benchmark.protocol import Lineup, Sampling
+
+SAMPLING = Sampling(pictures=2, steps=1)
+LINEUP = Lineup(training=4, clean=2, strangers=3, each=2)
+JOB = Job(people=(7, 8), strangers=(20, 21, 22), arms=("none", "0.1"), workers=1)
+QUICK = """
+[personalization]
+output = { checkpoint_every = 0 }
+fine_tuning = { steps = 4, batch = 1, class_batch = 1, learning_rate = 1e-3 }
+prior = { count = 2, sampler_steps = 1, batch = 2 }
+decoupling = { rounds = 1, pgd_steps = 1 }
+"""
+
+
+def camera(person: int, count: int, first: int) -> list[Image.Image]:
+    """Photos of a colour pattern, each with a little noise."""
+    pattern = np.random.default_rng(person).integers(40, 216, (4, 4, 3))
+    photos = []
+    for index in range(first, first + count):
+        noise = np.random.default_rng((person, index)).integers(-30, 30, (4, 4, 3))
+        coarse = Image.fromarray((pattern + noise).astype(np.uint8))
+        photos.append(coarse.resize((40, 40), Image.Resampling.BICUBIC))
+    return photos
+
+
+def write_bench_kit(folder: Path) -> str:
+    """A kit with one surrogate and the judges arcface and adaface; returns its file."""
+    write_networks(folder)
+    tiny_pipeline(folder / "model")
+    names = (("one", "surrogate", "a"), ("arcface", "judge", "b"), ("adaface", "judge", "c"))
+    rows = "".join(recognizer_row(name, role, f"{file}.safetensors") for name, role, file in names)
+    return str(write_kit(folder, rows + QUICK))
