@@ -14,6 +14,7 @@ from visard.audit.result import Curve, Histogram
 
 WIDTH, HEIGHT = 420.0, 320.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 12.0, 44.0
+LABEL = 14.0  # room above a histogram for the word at its threshold
 FMR_RANGE, FNMR_RANGE = (1e-4, 0.5), (0.01, 0.99)
 FMR_TICKS = ((1e-4, "0.01"), (1e-3, "0.1"), (1e-2, "1"), (0.1, "10"), (0.5, "50"))
 FNMR_TICKS = ((0.01, "1"), (0.1, "10"), (0.3, "30"), (0.5, "50"), (0.7, "70"), (0.9, "90"), (0.99, "99"))
@@ -101,7 +102,7 @@ def _steps(
 ) -> str:
     path = [f"M{across(edges[0]):.1f} {floor:.1f}"]
     for left, right, value in zip(edges[:-1], edges[1:], values, strict=True):
-        y = floor - value / top * (floor - TOP)
+        y = floor - value / top * (floor - TOP - LABEL)
         path.append(f"L{across(left):.1f} {y:.1f}H{across(right):.1f}")
     return "".join(path) + f"V{floor:.1f}Z"
 
