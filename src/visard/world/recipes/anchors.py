@@ -17,7 +17,7 @@ STRIDES = (8, 16, 32)
 ANCHOR_SIZES = ((16, 28), (40, 60), (84, 116))
 """Sides of the two anchors a cell has at each stride, in px: SCRFD's, reduced to pictures of 128 px."""
 CANDIDATES = 9
-LOSS_WEIGHTS = {"score": 1.0, "box": 2.0, "landmarks": 4.0}
+LOSS_WEIGHTS = {"score": 1.0, "box": 2.0, "landmarks": 8.0}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +15,10 @@ from visard.world.recipes.augmentation import uniform
 from visard.world.recipes.crops import pictures_at
 
 SIDE = 128
-SCALES = (0.3, 1.35)
+PLAIN = 0.5
+"""Share of canvases that are one picture as it is, which is where landmarks are judged."""
+SCALES = (0.4, 1.3)
+MOST_FACES = 2
 FACELESS = 0.15
 """Share of canvases without any face: what is hair, shoulders and background only."""
 CLEARLY_SEEN = 0.85
@@ -32,24 +36,45 @@ class Canvases:
 
 
 def compose(front: Tensor, back: Tensor, pictures: Pictures, generator: torch.Generator) -> Canvases:
-    """Pictures numbered `front` (B,) over those numbered `back` (B,) on random textures, on the CPU."""
-    count = len(front)
-    faceless = torch.rand(count, generator=generator) < FACELESS
-    canvas = texture = textures(count, generator)
-    layers = [_Layer.place(indices, pictures, generator) for indices in (back, front)]
-    covered = layers[1].area
-    boxes, landmarks, present = [], [], []
-    for layer, cover in zip(layers, (covered, None), strict=True):
+    """Pictures numbered `front` (B,): some as they are, others over those numbered `back` (B,) on textures.
+
+    The pictures are 128 px wide. Works on the CPU.
+    """
+    plain = round(PLAIN * len(front))
+    texture = textures(len(front), generator)
+    layers = [_Layer.of(front[:plain], pictures).mirrored(generator)]
+    parts = [_draw(layers, layers[0].picture, texture[:plain], generator)]
+    layers = [
+        _Layer.of(rows[plain:], pictures).moved(generator).mirrored(generator) for rows in (back, front)
+    ]
+    parts.append(_draw(layers, texture[plain:], texture[plain:], generator))
+    return Canvases(
+        torch.cat([part.pictures for part in parts]),
+        torch.cat([part.boxes for part in parts]),
+        torch.cat([part.landmarks for part in parts]),
+        torch.cat([part.present for part in parts]),
+    )
+
+
+def _draw(layers: Sequence[_Layer], canvas: Tensor, texture: Tensor, generator: torch.Generator) -> Canvases:
+    """Layers drawn on `canvas`, back to front; faces that must not count are painted over with `texture`."""
+    faceless = torch.rand(len(canvas), generator=generator) < FACELESS
+    present = []
+    for layer, cover in zip(layers, [*(above.area for above in layers[1:]), None], strict=True):
         canvas = torch.where(inside(layer.area)[:, None], layer.picture, canvas)
-        seen = visible(layer.box, cover) >= CLEARLY_SEEN
-        keep = seen & ~faceless
-        erased = ellipse(layer.box) & ~keep.view(-1, 1, 1)
-        texture = texture.roll(1, 0)  # another picture's: an erased face is not just the background showing
-        canvas = torch.where(erased[:, None], texture, canvas)
-        boxes.append(layer.box)
-        landmarks.append(layer.landmarks)
+        keep = (visible(layer.box, cover) >= CLEARLY_SEEN) & ~faceless
+        texture = texture.roll(1, 0)  # another canvas's: an erased face is not just the background showing
+        canvas = torch.where((ellipse(layer.box) & ~keep.view(-1, 1, 1))[:, None], texture, canvas)
         present.append(keep)
-    return Canvases(canvas, torch.stack(boxes, 1), torch.stack(landmarks, 1), torch.stack(present, 1))
+    nobody = torch.zeros(len(canvas), dtype=torch.bool)
+    while len(present) < MOST_FACES:
+        layers, present = [*layers, layers[0]], [*present, nobody]
+    return Canvases(
+        canvas,
+        torch.stack([layer.box for layer in layers], 1),
+        torch.stack([layer.landmarks for layer in layers], 1),
+        torch.stack(present, 1),
+    )
 
 
 @dataclass(frozen=True)
@@ -62,35 +87,37 @@ class _Layer:
     landmarks: Tensor
 
     @classmethod
-    def place(cls, indices: Tensor, pictures: Pictures, generator: torch.Generator) -> _Layer:
-        """Scaled, mirrored at chance, shifted so that the face's middle is on the canvas; a third as is."""
-        count, size = len(indices), pictures.pixels.shape[1]
-        like = torch.empty(0)
-        low, high = (torch.log(torch.tensor(scale * SIDE / size)) for scale in SCALES)
-        scale = uniform((count,), float(low), float(high), generator, like).exp()
+    def of(cls, indices: Tensor, pictures: Pictures) -> _Layer:
+        """As they are."""
+        area = torch.tensor([-0.5, -0.5, SIDE - 0.5, SIDE - 0.5]).expand(len(indices), 4)
         box = torch.from_numpy(pictures.boxes)[indices].float()
         landmarks = torch.from_numpy(pictures.landmarks)[indices].float()
-        middle = (box[:, :2] + box[:, 2:]) / 2
+        return cls(pictures_at(pictures, indices), area, box, landmarks)
+
+    def moved(self, generator: torch.Generator) -> _Layer:
+        """Scaled, and shifted so that the middle of the face is well on the canvas."""
+        count, like = len(self.box), self.box
+        low, high = SCALES
+        scale = (low * (high / low) ** uniform((count,), 0.0, 1.0, generator, like)).view(-1, 1, 1)
+        middle = (self.box[:, :2] + self.box[:, 2:]) / 2
         aim = uniform((count, 2), 0.25 * SIDE, 0.75 * SIDE, generator, like)
-        as_is = torch.rand(count, generator=generator) < 1 / 3
-        scale = torch.where(as_is, SIDE / size, scale)
-        # A pixel's centre is at an integer, hence the half pixel between the edges of the two rasters.
-        shift = torch.where(as_is[:, None], (scale[:, None] - 1) / 2, aim - scale[:, None] * middle)
-        matrix = torch.zeros(count, 2, 3)
-        matrix[:, 0, 0] = matrix[:, 1, 1] = scale
-        matrix[:, :, 2] = shift
-        corners = torch.tensor([[-0.5, -0.5], [size - 0.5, size - 0.5]])
-        area = (corners * scale.view(-1, 1, 1) + shift[:, None]).flatten(1)
-        box = (box.view(-1, 2, 2) * scale.view(-1, 1, 1) + shift[:, None]).flatten(1)
-        landmarks = landmarks * scale.view(-1, 1, 1) + shift[:, None]
-        mirror = torch.rand(count, generator=generator) < 0.5
-        picture = warp(pictures_at(pictures, indices), matrix, SIDE)
-        picture = torch.where(mirror.view(-1, 1, 1, 1), picture.flip(-1), picture)
-        return cls(
-            picture,
-            torch.where(mirror[:, None], mirrored_box(area), area),
-            torch.where(mirror[:, None], mirrored_box(box), box),
-            torch.where(mirror.view(-1, 1, 1), mirrored_landmarks(landmarks), landmarks),
+        shift = aim[:, None] - scale * middle[:, None]
+        turn = scale * torch.eye(2).expand(count, 2, 2)
+        return _Layer(
+            warp(self.picture, torch.cat([turn, shift.mT], 2), SIDE),
+            (self.area.view(-1, 2, 2) * scale + shift).flatten(1),
+            (self.box.view(-1, 2, 2) * scale + shift).flatten(1),
+            self.landmarks * scale + shift,
+        )
+
+    def mirrored(self, generator: torch.Generator) -> _Layer:
+        """Half of them left to right."""
+        which = torch.rand(len(self.box), generator=generator) < 0.5
+        return _Layer(
+            torch.where(which.view(-1, 1, 1, 1), self.picture.flip(-1), self.picture),
+            torch.where(which[:, None], mirrored_box(self.area), self.area),
+            torch.where(which[:, None], mirrored_box(self.box), self.box),
+            torch.where(which.view(-1, 1, 1), mirrored_landmarks(self.landmarks), self.landmarks),
         )
 
 
