@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from visard.audit.inputs import Instruments, ModelId
 from visard.errors import InputError, ModelError
+from visard.faces.detector import Detector
 from visard.faces.recognizer import InputSpec, Recognizer, RecognizerRow, build
+from visard.faces.refinement import RefinedDetector
 from visard.faces.regressor import FaceRegressor, RegressorRow
 from visard.faces.scrfd import DetectorRow, Scrfd
 from visard.faces.weights import load_weights
@@ -45,12 +47,14 @@ class KitFile:
 
     backbone: a model folder beside the file, a hub id or an alias. gallery: photos of strangers, a folder
     for each. features: the network behind FID and KID.
+    landmarks: the regressor that refines the detector's.
     personalization: settings that suit the kit; a run's own come on top. sha256: file -> digest it must have.
     """
 
     name: str
     backbone: str = ""
     detector: DetectorRow | None = None
+    landmarks: RegressorRow | None = None
     recognizers: tuple[RecognizerRow, ...] = ()
     regressors: tuple[RegressorRow, ...] = ()
     gallery: str = ""
@@ -112,12 +116,16 @@ class Kit:
         beside = self.file.parent / chosen
         return Backbone.load(beside if source is None and beside.is_dir() else chosen, device=self.device)
 
-    def detector(self) -> Scrfd:
-        """The face detector."""
+    def detector(self) -> Detector:
+        """The face detector, its landmarks refined if the kit has a regressor for them."""
         row = self.contents.detector
         if row is None:
             raise ModelError(f"The kit {self.name} names no detector.", f"Add a [detector] to {self.file}.")
-        return self._load(row, Scrfd.load)
+        detector = self._load(row, Scrfd.load)
+        refinement = self.contents.landmarks
+        if refinement is None:
+            return detector
+        return RefinedDetector(detector, self._load(refinement, FaceRegressor.load))
 
     def surrogates(self) -> list[Recognizer]:
         """The recognisers that personalisation may see."""

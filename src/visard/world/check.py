@@ -17,6 +17,7 @@ from visard.diffusion.backbone import Backbone
 from visard.diffusion.sampling import generate
 from visard.faces.detector import Detector, Face
 from visard.faces.recognizer import Recognizer, prototype
+from visard.faces.refinement import RefinedDetector
 from visard.faces.regressor import FaceRegressor
 from visard.faces.scrfd import Scrfd
 from visard.kits import Encoder, Kit
@@ -139,17 +140,25 @@ def check_autoencoder(
     return findings
 
 
-def check_detector(detector: Scrfd, pictures: Pictures) -> list[Finding]:
+def check_detector(detector: Detector, pictures: Pictures) -> list[Finding]:
     """Recall at a fixed rate of false faces, and the landmarks' error."""
-    curious = Scrfd(
-        detector.network, name=detector.name, sizes=detector.sizes, margin=detector.margin,
-        threshold=0.02, overlap=detector.overlap,
-    )  # fmt: skip
-    scores = detection.measure(curious, pictures)
+    scores = detection.measure(_curious(detector), pictures)
     findings = [Finding(detector.name, what, scores.pop(what), wanted) for what, wanted in DETECTION.items()]
     error = "landmark error / eye distance"
     findings.append(Finding(detector.name, error, scores.pop(error), LANDMARK_ERROR, at_least=False))
     return findings + [Finding(detector.name, what, value) for what, value in scores.items()]
+
+
+def _curious(detector: Detector) -> Detector:
+    """The same detector at a threshold so low that every operating point can be read."""
+    if isinstance(detector, RefinedDetector):
+        return RefinedDetector(_curious(detector.detector), detector.regressor)
+    if not isinstance(detector, Scrfd):
+        raise TypeError(f"the world's detector is an SCRFD, not {type(detector).__name__}")
+    return Scrfd(
+        detector.network, name=detector.name, sizes=detector.sizes, margin=detector.margin,
+        threshold=0.02, overlap=detector.overlap,
+    )  # fmt: skip
 
 
 def check_regressors(readers: Mapping[str, FaceRegressor], pictures: Pictures) -> list[Finding]:

@@ -15,6 +15,7 @@ class Regressor(nn.Module):
         widths: Sequence[int] = (16, 32, 64, 128),
         units: Sequence[int] = (1, 2, 2, 2),
         dropout: float = 0.1,
+        pool: int = 2,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
@@ -28,9 +29,11 @@ class Regressor(nn.Module):
                 ]
                 inputs = width
         self.body = nn.Sequential(*layers)
-        self.pool = nn.AdaptiveAvgPool2d(2)  # 2 x 2 keeps left apart from right, which pose and gaze need
+        # 2 x 2 keeps left apart from right, which pose and gaze need; landmarks need more
+        self.pool = nn.AdaptiveAvgPool2d(pool)
         self.dropout = nn.Dropout(dropout)
-        self.heads = nn.ModuleDict({name: nn.Linear(4 * inputs, outputs) for name, outputs in heads.items()})
+        features = pool * pool * inputs
+        self.heads = nn.ModuleDict({name: nn.Linear(features, outputs) for name, outputs in heads.items()})
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         features = self.dropout(self.pool(self.body(x)).flatten(1))

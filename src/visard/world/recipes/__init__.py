@@ -49,6 +49,7 @@ RECIPES: dict[str, str] = {
     "magface": "recognizers",
     "elasticface": "recognizers",
     "detector": "detector",
+    "landmarks": "landmarks",
     "regressors": "regressors",
     "matcher": "matcher",
     "kit": "kit",

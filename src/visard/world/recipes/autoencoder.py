@@ -31,7 +31,7 @@ EDGE_WEIGHT = 0.5
 SQUARE_WEIGHT = 2.0
 CROP = 96
 CROPPED = 0.7
-"""Until this share of the budget pictures are cropped to CROP: nearly twice as many steps, mostly of faces."""
+"""Until this share of the budget pictures are cropped to CROP: nearly twice the steps, mostly of faces."""
 _MEASURED = 256
 _PASSAGES = ("conv_in", "conv_out", "conv_shortcut", "samplers", "quant_conv")
 

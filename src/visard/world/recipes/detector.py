@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from visard.faces.architectures.reduced import REDUCED
-from visard.faces.detector import Face, overlap
+from visard.faces.detector import Detector, Face, overlap
 from visard.faces.scrfd import DetectorRow, Scrfd, normalise
 from visard.world.dataset import Pictures, load
 from visard.world.recipes import Job, recognition
@@ -102,7 +102,7 @@ def kit_row() -> dict[str, Any]:
 
 
 @torch.no_grad()
-def measure(detector: Scrfd, pictures: Pictures) -> dict[str, float]:
+def measure(detector: Detector, pictures: Pictures) -> dict[str, float]:
     """Recall at one false face in 1000 pictures and as shipped; the landmarks' error in eye distances.
 
     False faces are counted in the pictures, beside the person, and in the same pictures with the face erased.

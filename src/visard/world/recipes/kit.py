@@ -30,7 +30,10 @@ PERSONALIZATION: dict[str, Any] = {
 
 def build(name: str, job: Job) -> dict[str, Any]:
     """Write `job.out / kit.toml` and render the gallery of strangers beside it. Raises ModelError."""
-    rows = {role: _row(job.out, file) for role, file in (("detector", "detector"), ("matcher", "matcher"))}
+    rows = {
+        role: _row(job.out, file)
+        for role, file in (("detector", "detector"), ("landmarks", "landmarks"), ("matcher", "matcher"))
+    }
     recognizers = [_row(job.out, f"{REDUCED[each].role}s/{each}") for each in PLANS]
     regressors = _row(job.out, "regressors")
     contents: dict[str, Any] = {
@@ -38,6 +41,7 @@ def build(name: str, job: Job) -> dict[str, Any]:
         "backbone": FOLDER,
         "gallery": "gallery",
         "detector": rows["detector"],
+        "landmarks": rows["landmarks"],
         "matcher": rows["matcher"],
         "features": rows["matcher"],
         "personalization": PERSONALIZATION,
