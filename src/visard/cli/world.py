@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from visard.cli.console import progress, result
-from visard.cli.options import AsJson, Seed
+from visard.cli.options import AsJson, KitOption, Seed
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -43,6 +43,61 @@ def sample(
         folders = render(out, people, per_person, split=split, first=first, masks=masks, progress=report)
     values = {"folder": str(out), "people": [str(folder) for folder in folders]}
     result(values, as_json, f"{len(folders)} people are in {out}")
+
+
+@app.command()
+def render(
+    split: Annotated[
+        str, typer.Argument(help="Which people: base, surrogate, judge, regressor, gallery, test.")
+    ],
+    data: Annotated[Path, typer.Option(help="Folder of rendered people.")],
+    people: Annotated[int, typer.Option(min=1, help="How many people.")] = 2000,
+    per_person: Annotated[int, typer.Option(min=1, help="Pictures of each.")] = 8,
+    styles: Annotated[float, typer.Option(min=0, max=1, help="Share of drawings and watercolours.")] = 0.0,
+    zoom: Annotated[float, typer.Option(min=0.25, max=1, help="Below 1: the face region alone.")] = 1.0,
+    part: Annotated[
+        tuple[int, int], typer.Option(help="I N: render every N-th shard, for N processes side by side.")
+    ] = (0, 1),
+    as_json: AsJson = False,
+) -> None:
+    """Render a training set of the world, in shards; given again, it goes on where it was stopped.
+
+    visard world render base --data renders/ --people 2200 --per-person 6 --styles 0.14
+    visard world render surrogate --data renders/ --people 1800 --zoom 0.75
+    """
+    from visard.world.dataset import render_split
+
+    with progress() as report:
+        render_split(split, people, per_person, data, styles=styles, zoom=zoom, part=part, progress=report)
+    values = {"split": split, "pictures": people * per_person}
+    result(values, as_json, f"{people * per_person} pictures of {split} are in {data}")
+
+
+@app.command()
+def check(
+    data: Annotated[Path, typer.Option(help="Folder the check's own renders are kept in.")] = Path("renders"),
+    kit: KitOption = "world",
+    as_json: AsJson = False,
+) -> None:
+    """Measure again everything the world's models have to show, on people none of them has seen.
+
+    Takes some twenty minutes on two cores; most of it renders people and personalises two of them.
+
+    visard world check
+    """
+    from rich.console import Console
+
+    from visard.kits import open_kit
+    from visard.world import check as checks
+
+    with progress() as report:
+        findings = checks.check(open_kit(kit), data, progress=report)
+    if not as_json:
+        Console().print(checks.table(findings))
+    failed = sum(finding.passed is False for finding in findings)
+    result(checks.as_json(findings), as_json, f"{failed} of {len(findings)} figures fall short")
+    if failed:
+        raise typer.Exit(1)
 
 
 @app.command()

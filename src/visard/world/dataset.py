@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFilter
 
+from visard.errors import InputError
 from visard.progress import Progress, silent
 from visard.storage import atomic_write
 from visard.world.captions import STYLES, caption
@@ -20,6 +21,7 @@ from visard.world.people import (
     EYE_COLORS,
     HAIR_COLORS,
     HAIR_STYLES,
+    SPLITS,
     Person,
     person,
     split_people,
@@ -120,6 +122,8 @@ def render_split(
     Finished shards are skipped. `styles` is the share of pencil and watercolour pictures, `zoom` < 1 renders
     the face region alone at the same pixel density, `part=(i, n)` renders every n-th shard (for n processes).
     """
+    if split not in SPLITS:
+        raise InputError(f"The world has no people called '{split}'.", f"Choose one of: {', '.join(SPLITS)}.")
     target = folder / split
     target.mkdir(parents=True, exist_ok=True)
     size = round(SIZE * zoom / 8) * 8
