@@ -180,6 +180,22 @@ def test_bfloat16_runs_the_networks_and_keeps_float32_weights(backbone: Backbone
     assert moved > 0.5 * sum(value.numel() for value in after.values())
 
 
+def test_what_a_lora_leaves_frozen_takes_half_the_memory_in_bfloat16(backbone: Backbone) -> None:
+    tuning = FineTuningSettings(precision="bf16")
+    fine_tuning, reference = build(backbone, method="lora", fine_tuning=tuning)
+    networks = (backbone.unet, backbone.text_encoder)
+    frozen = {each.dtype for network in networks for each in network.parameters() if each.numel()} - {
+        each.dtype for each in fine_tuning.parameters.values()
+    }
+    assert frozen == {torch.bfloat16}
+    assert backbone.vae.dtype == torch.float32
+    before = copies(fine_tuning)
+    fine_tuning.step(reference)
+    after = copies(fine_tuning)
+    assert {value.dtype for value in after.values()} == {torch.float32}
+    assert any(not torch.equal(value, before[name]) for name, value in after.items())
+
+
 def test_without_a_prior_there_is_no_class_term(backbone: Backbone) -> None:
     fine_tuning, reference = build(backbone, prior=False)
     assert fine_tuning.step(reference).prior == 0

@@ -27,14 +27,16 @@ def autocast(backbone: Backbone, precision: str) -> Autocast:
 def trainable_parameters(
     backbone: Backbone, settings: PersonalizationSettings, generator: torch.Generator
 ) -> dict[str, nn.Parameter]:
-    """Freeze `backbone` except what the method trains, returned by name; 16-bit weights become float32.
+    """Freeze `backbone` except what the method trains, returned by name, in float32 whatever it was.
 
     `generator` draws the first LoRA weights. At a learning rate of 5e-7 an update is far below the spacing of
-    bfloat16: such weights would not move.
+    bfloat16: such weights would not move. Those that a LoRA leaves frozen need not be stored more finely than
+    they are used.
     """
-    for network in backbone.networks.values():
-        if next(network.parameters()).dtype in (torch.float16, torch.bfloat16):
-            network.float()
+    frozen_16_bit = settings.method == "lora" and settings.fine_tuning.precision == "bf16"
+    for network in (backbone.unet, backbone.text_encoder):
+        dtype = torch.bfloat16 if frozen_16_bit else torch.promote_types(network.dtype, torch.float32)
+        nn.Module.to(network, dtype)  # diffusers' own warns of modules to keep in float32 and lists none
     backbone.freeze()
     if settings.method == "lora":
         add_lora(backbone, settings.lora.rank, settings.train_text_encoder, generator)

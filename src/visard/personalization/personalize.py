@@ -27,6 +27,8 @@ from visard.progress import Progress, silent
 from visard.storage import atomic_write, require_space
 
 STAGE = "personalization"
+CHECKING, ENCODING, CHECKPOINT, WRITING = "checking photos", "encoding photos", "checkpoint", "writing model"
+"""What a run tells its progress besides: what came before the first move, what is saved, and the end."""
 HISTORY_FILE = "history.json"
 
 
@@ -84,24 +86,29 @@ def run(
     elif is_finished(folder, key):
         checkpoints.delete()
         return Result(folder, _model_path(settings, folder), json.loads((folder / HISTORY_FILE).read_text()))
+    progress(CHECKING, len(photos), len(photos))
     snapshot = checkpoints.load()
     session = Session(settings, prepared, backbone, recognizers, detector, cache=cache, progress=progress)
     if snapshot is None:
         require_space(folder, session.bytes_needed())
     else:
         session.restore(snapshot)
+    progress(ENCODING, len(photos), len(photos))
+    moves = len(session.iddm.moves)
     for move, seen in session.iddm:
         figures = session.history.add(move, seen)
+        progress(STAGE, session.iddm.done, moves, round=move.round, **figures)
         if move.closes_round:
             _preview(settings, backbone, folder, move.round)
         if checkpoints.due(boundary=move.closes_round):
             checkpoints.save(session.snapshot())
-        progress(STAGE, session.iddm.done, len(session.iddm.moves), round=move.round, **figures)
+            progress(CHECKPOINT, session.iddm.done, moves)
     model = _write_model(settings, backbone, folder)
     history = session.history.table()
     atomic_write(folder / HISTORY_FILE, json.dumps(history, indent=1).encode())
     write_record(folder, settings, prepared, backbone, key)
     checkpoints.delete()  # it holds the photos
+    progress(WRITING, 1, 1)
     return Result(folder, model, history)
 
 

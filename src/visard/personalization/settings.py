@@ -50,7 +50,7 @@ class FineTuningSettings:
     clip_norm: float = 1.0
     """Largest gradient norm; 0 leaves gradients as they are."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16 runs the networks in autocast; the weights themselves stay float32."""
+    """bf16 runs the networks in autocast; weights that train stay float32, frozen ones halve."""
 
     def __post_init__(self) -> None:
         _at_least("fine_tuning.steps", self.steps, 1)
