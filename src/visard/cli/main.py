@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from visard import __version__
-from visard.cli import audit, bench, demo, generate, inspect, personalize, world
+from visard.cli import audit, bench, bench_step, demo, generate, inspect, personalize, world
 from visard.cli.console import explain, note
 from visard.errors import INTERRUPTED, StorageError, TrainingError, VisardError
 from visard.storage import FULL, storage_error
@@ -64,6 +64,8 @@ app.command("generate")(generate.generate)
 app.command("audit")(audit.audit)
 app.command("inspect")(inspect.inspect)
 app.command("demo")(demo.demo)
+bench.app.command("step")(bench_step.step)
+bench.app.command("blueprint")(bench_step.blueprint)
 app.add_typer(bench.app, name="bench")
 app.add_typer(world.app, name="world")
 
