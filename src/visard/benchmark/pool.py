@@ -22,6 +22,8 @@ Watch = Callable[[Sequence[T]], None]
 """Called with the units that are left, whenever that changes and every few seconds."""
 
 TICK = 5.0
+FAREWELL = 30.0
+"""Seconds an idle process has to end."""
 DIED = "Its process ended without a word; the machine's memory may be full: use fewer workers."
 
 
@@ -116,9 +118,12 @@ class _Worker(Generic[T]):
         return received
 
     def dismiss(self) -> None:
+        """End the process: an idle one goes by itself, and tidily, one at work is stopped."""
+        self.pipe.close()
+        if self.unit is None:
+            self.process.join(FAREWELL)
         self.process.terminate()
         self.process.join()
-        self.pipe.close()
 
 
 class _Crew(Generic[T]):
