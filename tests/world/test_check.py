@@ -18,6 +18,7 @@ from visard.diffusion.blueprints import write_blueprint
 from visard.faces.detector import Face
 from visard.faces.recognizer import InputSpec, Recognizer
 from visard.faces.regressor import FaceRegressor, Head
+from visard.faces.scrfd import Scrfd
 from visard.world import check
 from visard.world.check import Finding
 from visard.world.dataset import CLASSES, Pictures
@@ -142,6 +143,28 @@ def test_sampling_counts_every_picture(backbone: Backbone) -> None:
     assert values.pop("asked for glasses, got it") == 0.75
     assert set(values.values()) == {0}
     assert success.passed is False
+
+
+def test_the_detector_is_measured_below_its_threshold_and_left_as_it_is() -> None:
+    asked: list[float] = []
+
+    class Network:
+        canvas = None
+
+        def __call__(self, canvas: Tensor) -> list[Tensor]:
+            asked.append(detector.threshold)
+            cells = [
+                2 * (canvas.shape[-1] // stride) * (canvas.shape[-2] // stride) for stride in (8, 16, 32)
+            ]
+            return [torch.zeros(len(canvas), count, size) for size in (1, 4, 10) for count in cells]
+
+    detector = Scrfd(Network(), name="blind", sizes=(128,))
+    pictures = painted(4, 2)
+    pictures.pixels = pictures.pixels.repeat(4, 1).repeat(4, 2)
+    findings = {finding.what: finding for finding in check.check_detector(detector, pictures)}
+    assert findings["recall at 1 false face per 1000 pictures"].passed is False
+    assert findings["landmark error / eye distance"].passed is False
+    assert set(asked) == {0.5} == {detector.threshold}
 
 
 def test_the_encoder_may_be_missing() -> None:

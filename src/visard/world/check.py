@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -150,15 +151,14 @@ def check_detector(detector: Detector, pictures: Pictures) -> list[Finding]:
 
 
 def _curious(detector: Detector) -> Detector:
-    """The same detector at a threshold so low that every operating point can be read."""
+    """The same detector at a threshold low enough to read every operating point."""
     if isinstance(detector, RefinedDetector):
         return RefinedDetector(_curious(detector.detector), detector.regressor)
     if not isinstance(detector, Scrfd):
         raise TypeError(f"the world's detector is an SCRFD, not {type(detector).__name__}")
-    return Scrfd(
-        detector.network, name=detector.name, sizes=detector.sizes, margin=detector.margin,
-        threshold=0.02, overlap=detector.overlap,
-    )  # fmt: skip
+    lowered = copy(detector)
+    lowered.threshold = detection.LOWEST
+    return lowered
 
 
 def check_regressors(readers: Mapping[str, FaceRegressor], pictures: Pictures) -> list[Finding]:
