@@ -1,4 +1,9 @@
-"""What every test gets: no network, and a way to make a folder of photos."""
+"""What every test gets: no network, a way to make a folder of photos, and real data where there is some.
+
+Checks marked `real` run where VISARD_REAL_DATA names a folder that holds photos/lfw10x10/<person>/*.jpg,
+photos/person-512/set_<A|B|C>/* and, in models/, mobilefacenet-y1-128d.safetensors, scrfd_500m_kps.onnx and
+openvino/face-reidentification-retail-0095.xml. Elsewhere they are deselected, and pytest says how many.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +15,31 @@ import numpy as np
 import pytest
 from PIL import Image
 
+VARIABLE = "VISARD_REAL_DATA"
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"real: needs real photos and weights; {VARIABLE} names their folder")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if VARIABLE in os.environ:
+        return
+    real = [item for item in items if item.get_closest_marker("real")]
+    if real:
+        config.hook.pytest_deselected(items=real)
+        items[:] = [item for item in items if item not in real]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder VISARD_REAL_DATA names; an error, not a skip, when it is not there."""
+    folder = Path(os.environ[VARIABLE])
+    assert (folder / "photos" / "lfw10x10").is_dir(), f"{VARIABLE}={folder} holds no photos/lfw10x10"
+    return folder
 
 
 def picture(seed: int = 0, width: int = 64, height: int = 64) -> Image.Image:
