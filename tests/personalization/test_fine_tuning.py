@@ -10,8 +10,8 @@ import torch
 from personalization.fakes import photos
 from visard.diffusion.backbone import Backbone, Posterior
 from visard.errors import TrainingError
+from visard.personalization.encoding import encoded
 from visard.personalization.fine_tuning import FineTuning, PhotoSet, trainable_parameters
-from visard.personalization.iddm import encoded
 from visard.personalization.settings import FineTuningSettings, LoraSettings, PersonalizationSettings
 from visard.personalization.streams import DataOrder, Streams
 

@@ -12,7 +12,8 @@ from visard.diffusion.backbone import Backbone
 from visard.progress import Progress, silent
 
 # Decoding takes the most memory: this many output pixels at once, however many pictures are sampled together.
-DECODED_PIXELS = 2**20
+# One of 512 px takes 3 GB in float32.
+DECODED_PIXELS = 2**18
 
 
 def picture_generator(seed: int, index: int) -> torch.Generator:

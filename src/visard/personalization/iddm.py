@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 
-import torch
 from torch import Tensor
 
-from visard.diffusion.backbone import Backbone, Posterior
 from visard.personalization.decoupling import Decoupling, Stage, StepFigures
+from visard.personalization.encoding import encoded
 from visard.personalization.fine_tuning import FineTuning, Losses, PhotoSet
 from visard.personalization.settings import Anchor, DecouplingSettings, StageSplit
 
@@ -150,9 +149,3 @@ class Iddm:
         """Continue after `done` moves; weights, orders and generators are restored by their owners."""
         self.done, self.images, self.centre = done, images.to(self.originals), centre.to(self.originals)
         self._text, self._stale = None, True
-
-
-def encoded(backbone: Backbone, images: Tensor) -> Posterior:
-    """Posteriors of the latents of pictures (B, 3, H, W), without a gradient."""
-    with torch.no_grad():
-        return backbone.encode(images)

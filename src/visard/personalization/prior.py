@@ -14,6 +14,7 @@ import torch
 from visard.diffusion.backbone import Backbone, Posterior
 from visard.diffusion.sampling import generate
 from visard.errors import ModelError
+from visard.personalization.encoding import encoded
 from visard.personalization.settings import PriorSettings
 from visard.progress import Progress, silent
 from visard.storage import load_tensors, save_tensors
@@ -75,8 +76,7 @@ def _make(backbone: Backbone, prompt: str, settings: PriorSettings, progress: Pr
             batch=settings.batch,
             first=first,
         )
-        with torch.no_grad():
-            parts.append(backbone.encode(pictures))
+        parts.append(encoded(backbone, pictures))
         progress(STAGE, first + len(pictures), settings.count)
     mean, std = (torch.cat([getattr(part, name) for part in parts]) for name in ("mean", "std"))
     # Laid out as they come back from the cache: networks round differently on another layout.

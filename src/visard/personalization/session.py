@@ -14,9 +14,10 @@ from visard.faces.recognizer import Recognizer
 from visard.personalization.checkpoint import Snapshot
 from visard.personalization.decoders import load_decoder
 from visard.personalization.decoupling import Decoupling
+from visard.personalization.encoding import encoded
 from visard.personalization.fine_tuning import FineTuning, PhotoSet, autocast, trainable_parameters
 from visard.personalization.history import History
-from visard.personalization.iddm import Iddm, encoded, plan
+from visard.personalization.iddm import Iddm, plan
 from visard.personalization.identity import IdentityLoss, impostor_level, prototypes
 from visard.personalization.photos import Photos
 from visard.personalization.prior import class_posteriors
