@@ -60,7 +60,28 @@ def build(name: str, job: Job) -> dict[str, Any]:
         progress=job.progress,
     )
     atomic_write(job.out / "kit.toml", tomli_w.dumps(contents).encode())
+    atomic_write(job.out / "README.md", _overview(job.out).encode())
     return {"recognizers": len(recognizers), "strangers": GALLERY_PEOPLE}
+
+
+def _overview(folder: Path) -> str:
+    """Every card's scores on one page."""
+    lines = [
+        "# The models of the embedded world",
+        "",
+        "Trained on renders of people who do not exist, and measured on others whom no model has seen. Each model",
+        "has a card of its own beside its weights; `visard world check` measures everything again.",
+        "",
+        "| model | measured | value |",
+        "|---|---|---|",
+    ]
+    for card in sorted(folder.rglob("*.json")):
+        content = json.loads(card.read_text())
+        if not isinstance(content, dict) or "scores" not in content:
+            continue
+        name = card.relative_to(folder).with_suffix("").as_posix()
+        lines += [f"| {name} | {what} | {value:.4g} |" for what, value in content["scores"].items()]
+    return "\n".join([*lines, ""])
 
 
 def _row(folder: Path, name: str) -> dict[str, Any]:
