@@ -29,9 +29,9 @@ class StopError(Exception):
     """A run stopped from outside."""
 
 
-def stop_at(count: int):  # type: ignore[no-untyped-def]
+def stop_at(count: int, at: str = "personalization"):  # type: ignore[no-untyped-def]
     def progress(stage: str, done: int, total: int, **figures: float) -> None:
-        if stage == "personalization" and done == count:
+        if stage == at and done == count:
             raise StopError
 
     return progress
@@ -200,7 +200,7 @@ def test_checkpoints_are_private_and_gone_when_the_run_is_done(
 ) -> None:
     folder = tmp_path / "run"
     with pytest.raises(StopError):
-        start(folder, fresh(), cache, progress=stop_at(5))
+        start(folder, fresh(), cache, progress=stop_at(5, at="checkpoint"))
     assert stat.S_IMODE((folder / "checkpoint").stat().st_mode) == 0o700
     assert [each.name for each in (folder / "checkpoint").iterdir()] == ["00000005"]
     start(folder, fresh(), cache)
