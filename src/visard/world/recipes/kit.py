@@ -69,7 +69,7 @@ def _overview(folder: Path) -> str:
     lines = [
         "# The models of the embedded world",
         "",
-        "Trained on renders of people who do not exist, and measured on others whom no model has seen. Each model",
+        "Trained on renders of people who do not exist, and measured on others whom no model has seen. Each",
         "has a card of its own beside its weights; `visard world check` measures everything again.",
         "",
         "| model | measured | value |",
