@@ -36,7 +36,8 @@ def test_cards_become_a_kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(opened.contents.recognizers) == 8
     assert opened.contents.landmarks is not None
     assert opened.personalization["fine_tuning"]["steps"] > 0
-    assert opened.gallery is not None and len(list(opened.gallery.glob("*/*.jpg"))) == 1
+    assert opened.gallery is not None
+    assert len(list(opened.gallery.glob("*/*.jpg"))) == 1
     assert "| surrogates/irse | accuracy | 0.5 |" in (tmp_path / "README.md").read_text()
     assert opened.digest(Path("detector.safetensors"))
     (tmp_path / "detector.safetensors").write_bytes(b"others")

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-
 from tests.world.recipes.conftest import save, stand_in
+
 from visard.diffusion.backbone import Backbone
 from visard.errors import ModelError
 from visard.world.recipes import Job, build
