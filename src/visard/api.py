@@ -74,7 +74,7 @@ def generate(
     *,
     seed: int = 0,
     steps: int = 25,
-    guidance: float = 7.5,
+    guidance: float | None = None,
     negative_prompt: str = "",
     base: str | Path | None = None,
     kit: str | Path | Kit = "world",
@@ -83,7 +83,8 @@ def generate(
 ) -> list[Path]:
     """Sample `count` pictures of `prompt` (default: the words of the training) into the folder `out`.
 
-    Pictures that an earlier call with the same request has left there are kept.
+    `guidance`: by default that of the run's class pictures, 7.5 for a model without a run. Pictures that an
+    earlier call with the same request has left there are kept.
     Raises InputError, ModelError, StorageError.
     """
     out = Path(out)
@@ -91,6 +92,7 @@ def generate(
     words = prompt or loaded.prompt
     if not words:
         raise InputError("This model does not say what it was taught.", "Say what to show with --prompt.")
+    strength = loaded.guidance if guidance is None else guidance
     _same_request(
         out,
         {
@@ -99,7 +101,7 @@ def generate(
             "negative_prompt": negative_prompt,
             "seed": seed,
             "steps": steps,
-            "guidance": guidance,
+            "guidance": strength,
         },
     )
     files = [out / f"{index:04d}.png" for index in range(count)]
@@ -112,7 +114,7 @@ def generate(
             size,
             seed=seed,
             steps=steps,
-            guidance=guidance,
+            guidance=strength,
             batch=size,
             negative_prompt=negative_prompt,
             first=start,

@@ -15,13 +15,17 @@ from visard.kits import Kit
 from visard.personalization.record import RUN_FILE, Record
 from visard.settings import from_toml
 
+GUIDANCE = 7.5
+"""Of a model that comes without a run; a run's own is that of its class pictures."""
+
 
 @dataclass(frozen=True)
 class Personalized:
-    """A model ready to sample from, and the words it was taught with, if it says them."""
+    """A model ready to sample from, the words it was taught with if it says them, the guidance it suits."""
 
     backbone: Backbone
     prompt: str | None = None
+    guidance: float = GUIDANCE
 
 
 def load_model(model: str | Path, kit: Kit, base: str | Path | None = None) -> Personalized:
@@ -60,9 +64,10 @@ def choose_device(device: str) -> str:
 
 def _load_run(folder: Path, kit: Kit, base: str | Path | None) -> Personalized:
     record = from_toml(Record, folder / RUN_FILE)
-    prompt = record.settings.prompts.instance
-    if record.settings.method == "dreambooth":
-        return Personalized(kit.backbone(folder / "model"), prompt)
+    settings = record.settings
+    known = (settings.prompts.instance, settings.prior.guidance)
+    if settings.method == "dreambooth":
+        return Personalized(kit.backbone(folder / "model"), *known)
     named = record.base_model["name"]
     backbone = kit.backbone(base or (named if named != Path(kit.contents.backbone).name else None))
     if backbone.fingerprint() != record.base_model["fingerprint"]:
@@ -71,4 +76,4 @@ def _load_run(folder: Path, kit: Kit, base: str | Path | None) -> Personalized:
             "Name its base model with --base.",
         )
     load_lora(backbone, folder / "lora.safetensors")
-    return Personalized(backbone, prompt)
+    return Personalized(backbone, *known)

@@ -82,6 +82,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if is_dataclass(hint) and isinstance(value, Mapping):
         return from_table(typing.cast("type[Any]", hint), value, f"{where}.")
     if origin in (Union, types.UnionType):
+        if value is None and type(None) in arguments:  # JSON has a None, TOML has not
+            return None
         return _convert_union([option for option in arguments if option is not type(None)], value, where)
     if origin is Literal and value in arguments:
         return value

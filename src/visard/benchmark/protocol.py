@@ -33,7 +33,8 @@ class Sampling:
     prompts: tuple[str, ...] = PROMPTS
     pictures: int = 8
     steps: int = 25
-    guidance: float = 7.5
+    guidance: float | None = None
+    """None: what suits the model, as visard.models.Personalized says."""
 
 
 @dataclass(frozen=True)

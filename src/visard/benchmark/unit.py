@@ -123,16 +123,16 @@ class UnitJob:
 
     def generate(self, kit: Kit) -> None:
         """Sample the prompts that are not whole; all pictures of one together, so that they are the same."""
-        backbone = load_model(self.run_folder, kit).backbone
-        sampling = self.protocol.sampling
+        loaded, sampling = load_model(self.run_folder, kit), self.protocol.sampling
+        guidance = loaded.guidance if sampling.guidance is None else sampling.guidance
         for prompt in filter(self._missing, sampling.prompts):
             pictures = generate(
-                backbone,
+                loaded.backbone,
                 prompt,
                 sampling.pictures,
                 seed=self.unit.run_seed,
                 steps=sampling.steps,
-                guidance=sampling.guidance,
+                guidance=guidance,
             )
             for index, picture in enumerate(pictures):
                 save_image(picture, picture_file(self.folder, prompt, index))

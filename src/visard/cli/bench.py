@@ -41,7 +41,10 @@ def main(
         ),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Sampling steps of a picture.")] = 25,
-    guidance: Annotated[float, typer.Option(min=0, help="Classifier-free guidance.")] = 7.5,
+    guidance: Annotated[
+        float | None,
+        typer.Option(min=0, help="Classifier-free guidance.", show_default="that of the class pictures"),
+    ] = None,
     strangers: Annotated[int, typer.Option(min=2, help="Strangers in the gallery.")] = 111,
     device: Annotated[str, typer.Option(help="Where to train and sample: cpu, cuda, mps.")] = "cpu",
     keep_models: Annotated[

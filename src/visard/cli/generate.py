@@ -20,7 +20,10 @@ def generate(
     count: Annotated[int, typer.Option(min=1, help="How many pictures.")] = 4,
     seed: Seed = 0,
     steps: Annotated[int, typer.Option(min=1, help="Sampling steps.")] = 25,
-    guidance: Annotated[float, typer.Option(min=0, help="How closely to follow the prompt.")] = 7.5,
+    guidance: Annotated[
+        float | None,
+        typer.Option(min=0, help="How closely to follow the prompt.", show_default="what suits the model"),
+    ] = None,
     negative_prompt: Annotated[str, typer.Option(help="What not to show.")] = "",
     base: BaseModel = None,
     kit: KitOption = "world",
