@@ -21,9 +21,11 @@ GALLERY_PEOPLE = 112
 GALLERY_PHOTOS = 2
 
 PERSONALIZATION: dict[str, Any] = {
-    "fine_tuning": {"steps": 400, "learning_rate": 1e-4},
-    "lora": {"learning_rate": 1e-3},
-    "prior": {"count": 48, "sampler_steps": 20, "guidance": 3.0},
+    "fine_tuning": {"steps": 400, "learning_rate": 2e-4, "precision": "bf16"},
+    "lora": {"learning_rate": 2e-3},
+    "prior": {"count": 32, "sampler_steps": 15, "guidance": 3.0},
+    "previews": {"sampler_steps": 15, "guidance": 3.0},
+    "decoupling": {"micro_batch": 4},
 }
 """Settings that suit the micro model; the paper's own are for one a hundred times larger."""
 
