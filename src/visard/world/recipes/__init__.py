@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from torch import nn
+
 from visard.errors import InputError
 from visard.progress import Progress, silent
+from visard.world.recipes.training import StepFunction, Trained, train
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,23 @@ class Job:
     def state_folder(self) -> Path:
         """Where unfinished trainings are kept between sittings."""
         return self.out / "states"
+
+    def train(
+        self, name: str, step: StepFunction, modules: Mapping[str, nn.Module], **options: Any
+    ) -> Trained:
+        """Train the model `name` within this job's budget; `options` go to `training.train`."""
+        return train(
+            step,
+            modules,
+            seed=self.seed,
+            minutes=self.minutes,
+            steps=self.steps,
+            device=self.device,
+            state_file=self.state_folder / f"{name}.safetensors",
+            stage=name,
+            progress=self.progress,
+            **options,
+        )
 
 
 Recipe = Callable[[str, Job], dict[str, Any]]

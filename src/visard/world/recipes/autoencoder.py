@@ -20,7 +20,7 @@ from visard.world.captions import VOCABULARY
 from visard.world.dataset import Pictures, load
 from visard.world.recipes import Job
 from visard.world.recipes.card import parameters, training_facts, write_card
-from visard.world.recipes.training import Batches, Clock, Figures, train
+from visard.world.recipes.training import Batches, Clock, Figures
 
 FOLDER = "stable-diffusion"
 BATCH = 8
@@ -81,20 +81,14 @@ def build(name: str, job: Job) -> dict[str, Any]:
         loss, figures = reconstruction_loss(output, images, 1 + (FACE_WEIGHT - 1) * face)
         return loss + KL_WEIGHT * kl, {**figures, "kl": kl}
 
-    trained = train(
+    trained = job.train(
+        name,
         step,
         trained_parts,
         lr=LEARNING_RATE[name],
-        seed=job.seed,
-        minutes=job.minutes,
-        steps=job.steps,
         batch=BATCH,
         ema=0.998,
         weight_decay=0.0,
-        device=job.device,
-        stage=name,
-        progress=job.progress,
-        state_file=job.state_folder / f"{name}.safetensors",
     )
     if not frozen:
         means, _ = encode_all(vae, pictures, job, limit=1024)

@@ -18,7 +18,7 @@ from visard.world.recipes.augmentation import add_noise, coarsen, compress, reco
 from visard.world.recipes.canvases import SIDE, compose, ellipse, textures
 from visard.world.recipes.card import export, parameters, training_facts, write_card
 from visard.world.recipes.crops import pictures_at
-from visard.world.recipes.training import Batches, Clock, Figures, seeded, train
+from visard.world.recipes.training import Batches, Clock, Figures, seeded
 
 BATCH = 48
 LEARNING_RATE = 3e-3
@@ -50,20 +50,14 @@ def build(name: str, job: Job) -> dict[str, Any]:
         parts = detection_loss(outputs, anchors, *truth)
         return torch.stack(list(parts.values())).sum(), parts
 
-    trained = train(
+    trained = job.train(
+        name,
         step,
         {"network": network},
         lr=LEARNING_RATE,
-        seed=job.seed,
-        minutes=job.minutes,
-        steps=job.steps,
         batch=BATCH,
         # Depthwise convolutions are slower backwards in bfloat16, and landmarks want the digits.
         bf16=False,
-        device=job.device,
-        state_file=job.state_folder / f"{name}.safetensors",
-        stage=name,
-        progress=job.progress,
     )
     row = kit_row()
     export(network, file, {key: value for key, value in row.items() if key != "file"})

@@ -22,7 +22,7 @@ from visard.world.recipes.augmentation import add_noise, coarsen, compress, jitt
 from visard.world.recipes.card import export, parameters, training_facts, write_card
 from visard.world.recipes.crops import pictures_at
 from visard.world.recipes.detector import kit_row as detector_row
-from visard.world.recipes.training import Batches, Clock, Figures, seeded, train
+from visard.world.recipes.training import Batches, Clock, Figures, seeded
 
 SPLIT = "base"
 SIZE = 64
@@ -54,18 +54,12 @@ def build(name: str, job: Job) -> dict[str, Any]:
         wanted = head.standardise(in_crop(true[chosen], matrices).flatten(1) / SIZE).to(job.device)
         return F.smooth_l1_loss(raw.float(), wanted, beta=0.05), {}
 
-    trained = train(
+    trained = job.train(
+        name,
         step,
         {"network": network},
         lr=LEARNING_RATE,
-        seed=job.seed,
-        minutes=job.minutes,
-        steps=job.steps,
         batch=BATCH,
-        device=job.device,
-        state_file=job.state_folder / f"{name}.safetensors",
-        stage=name,
-        progress=job.progress,
     )
     row = kit_row()
     export(network, file, {key: value for key, value in row.items() if key != "file"})

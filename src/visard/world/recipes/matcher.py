@@ -25,7 +25,7 @@ from visard.world.recipes.augmentation import add_noise, coarsen, compress, flip
 from visard.world.recipes.card import export, parameters, training_facts, write_card
 from visard.world.recipes.crops import pictures_at
 from visard.world.recipes.quick import quicken
-from visard.world.recipes.training import Batches, Clock, Figures, seeded, train
+from visard.world.recipes.training import Batches, Clock, Figures, seeded
 
 SPLIT = "base"
 NAME = "world-simclr"
@@ -59,18 +59,12 @@ def build(name: str, job: Job) -> dict[str, Any]:
         loss = agreement_loss(head(network(views.to(memory_format=torch.channels_last))))
         return loss, {}
 
-    trained = train(
+    trained = job.train(
+        name,
         step,
         {"network": network, "head": head},
         lr=LEARNING_RATE,
-        seed=job.seed,
-        minutes=job.minutes,
-        steps=job.steps,
         batch=BATCH,
-        device=job.device,
-        state_file=job.state_folder / f"{name}.safetensors",
-        stage=name,
-        progress=job.progress,
     )
     row = kit_row()
     export(network, file, {key: value for key, value in row.items() if key != "file"})

@@ -18,7 +18,7 @@ from visard.world.recipes.card import export, parameters, training_facts, write_
 from visard.world.recipes.crops import FaceCrops
 from visard.world.recipes.losses import LOSSES
 from visard.world.recipes.quick import quicken
-from visard.world.recipes.training import Batches, Clock, Figures, ramp, seeded, train
+from visard.world.recipes.training import Batches, Clock, Figures, ramp, seeded
 
 BATCH = 128
 LEARNING_RATE = 2e-3
@@ -76,20 +76,14 @@ def build(name: str, job: Job) -> dict[str, Any]:
         loss, accuracy = head(embeddings, truth[indices.to(job.device)], margin, clock.generator)
         return loss, {"accuracy": accuracy, "ramp": margin}
 
-    trained = train(
+    trained = job.train(
+        name,
         step,
         {"network": network, "head": head},
         lr=LEARNING_RATE,
         weight_decay=0.05,
-        seed=job.seed,
-        minutes=job.minutes,
-        steps=job.steps,
         batch=BATCH,
         bf16=plan.bf16,
-        device=job.device,
-        state_file=job.state_folder / f"{name}.safetensors",
-        stage=name,
-        progress=job.progress,
     )
     export(network, file, {key: value for key, value in row.items() if key != "file"})
     shipped = Recognizer.load(RecognizerRow(**{**row, "file": file, "input": spec}))

@@ -19,7 +19,7 @@ from visard.world.recipes import Job, recognition
 from visard.world.recipes.augmentation import add_noise, coarsen, compress, recolor
 from visard.world.recipes.card import export, parameters, training_facts, write_card
 from visard.world.recipes.crops import FaceCrops
-from visard.world.recipes.training import Batches, Clock, Figures, seeded, train
+from visard.world.recipes.training import Batches, Clock, Figures, seeded
 
 SPLIT = "regressor"
 NAME = "attributes"
@@ -67,18 +67,12 @@ def build(name: str, job: Job) -> dict[str, Any]:
         parts = head_losses(heads, raw, wanted, mirror)
         return torch.stack(list(parts.values())).sum(), parts
 
-    trained = train(
+    trained = job.train(
+        name,
         step,
         {"network": network},
         lr=LEARNING_RATE,
-        seed=job.seed,
-        minutes=job.minutes,
-        steps=job.steps,
         batch=BATCH,
-        device=job.device,
-        state_file=job.state_folder / f"{name}.safetensors",
-        stage=name,
-        progress=job.progress,
     )
     row = kit_row(heads)
     export(network, file, {key: value for key, value in row.items() if key != "file"})

@@ -17,7 +17,7 @@ from visard.world.dataset import load
 from visard.world.recipes import Job
 from visard.world.recipes.autoencoder import FOLDER, encode_all
 from visard.world.recipes.card import parameters, training_facts, write_card
-from visard.world.recipes.training import Batches, Clock, Figures, train
+from visard.world.recipes.training import Batches, Clock, Figures
 
 BATCH = 32
 LEARNING_RATE = 8e-4
@@ -59,19 +59,13 @@ def build(name: str, job: Job) -> dict[str, Any]:
         error = ((output - schedule.target(z0, noise, t)) ** 2).mean((1, 2, 3))
         return (weight * error).mean(), {"error": error.mean()}
 
-    trained = train(
+    trained = job.train(
+        name,
         step,
         {"unet": unet, "text_encoder": text_encoder},
         lr=LEARNING_RATE,
-        seed=job.seed,
-        minutes=job.minutes,
-        steps=job.steps,
         batch=BATCH,
         ema=0.999,
-        device=job.device,
-        stage=name,
-        progress=job.progress,
-        state_file=job.state_folder / f"{name}.safetensors",
     )
     write_part(folder, "unet", unet, torch.float16)
     write_part(folder, "text_encoder", text_encoder, torch.float16)
