@@ -9,6 +9,7 @@ from visard.diffusion.backbone import Backbone
 from visard.errors import ModelError
 from visard.world.recipes import Job, build
 from visard.world.recipes.autoencoder import FOLDER
+from visard.world.recipes.text_to_image import IDENTIFIER_LENGTH
 
 
 @pytest.fixture
@@ -23,11 +24,15 @@ def test_three_recipes_make_a_model_folder(job: Job) -> None:
     build("decoder", job)
     scores = build("text-to-image", job)
     backbone = Backbone.load(job.out / FOLDER)
+    backbone.freeze()
     assert backbone.resolution == 128
     assert backbone.schedule.prediction_type == "v_prediction"
     assert backbone.vae.config.scaling_factor != 0.18215  # measured, not copied
     assert scores["validation error"] > 0
     assert (job.out / FOLDER / "unet.md").exists()
+    table = backbone.text_encoder.get_input_embeddings().weight
+    length = table[backbone.tokenizer("sks").input_ids[1]].norm()
+    assert float(length) == pytest.approx(IDENTIFIER_LENGTH, rel=1e-2)
 
 
 def test_the_autoencoder_comes_first(job: Job) -> None:
