@@ -93,8 +93,8 @@ def build(name: str, job: Job) -> dict[str, Any]:
 def set_apart(backbone: Backbone) -> None:
     """Make the identifiers' embeddings several times as long as a word's.
 
-    No caption holds an identifier, so its embedding stays as small as it began and is drowned by any prompt it
-    stands in: fine-tuning then ties the person to the whole sentence, and other sentences do not know them.
+    No caption holds an identifier, so its embedding stays as small as it began and is drowned by any prompt
+    it stands in: fine-tuning then ties the person to that sentence, and other sentences do not know them.
     """
     table = backbone.text_encoder.get_input_embeddings().weight
     for word in IDENTIFIERS:
