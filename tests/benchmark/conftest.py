@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,22 @@ from visard.kits import open_kit
 
 
 @pytest.fixture(scope="session")
-def _faces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _faces(cache: Path) -> Iterator[None]:
+    """Only while a test of this folder runs: others want the real detector."""
+    with faces_everywhere(cache):
+        yield
+
+
+@contextmanager
+def faces_everywhere(cache: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Scrfd, "detect", face_in_the_middle)
-        patch.setenv("VISARD_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("VISARD_CACHE", str(cache))
         yield
 
 
@@ -35,10 +48,11 @@ def protocol(kit: str) -> Protocol:
 
 
 @pytest.fixture(scope="session")
-def original(_faces: None, kit: str, protocol: Protocol, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def original(cache: Path, kit: str, protocol: Protocol, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished benchmark of two people and two arms."""
     out = tmp_path_factory.mktemp("original") / "bench"
-    job.run(JOB, protocol, out, kit=kit, camera=camera)
+    with faces_everywhere(cache):
+        job.run(JOB, protocol, out, kit=kit, camera=camera)
     return out
 
 

@@ -32,7 +32,6 @@ def by_number(who: Person, count: int, *, first: int = 0) -> list[Image.Image]:
     return camera(who.number, count, first)
 
 
-@pytest.mark.usefixtures("_faces")
 def test_main_report_and_figure(kit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampling, "pictures", by_number)
     out, runner = tmp_path / "bench", CliRunner()

@@ -28,7 +28,6 @@ def test_every_kind_of_step_happens_once_a_round(settings: PersonalizationSettin
     assert settings.save_memory
 
 
-@pytest.mark.usefixtures("_faces")
 def test_a_run_is_measured_from_loading_to_writing_and_leaves_nothing(
     settings: PersonalizationSettings,
     kit: str,
