@@ -13,14 +13,17 @@ from torch import nn
 from visard.storage import atomic_write, save_tensors
 
 
-def export(network: nn.Module, file: Path, meta: Mapping[str, Any]) -> None:
-    """Weights as float16 safetensors, the configuration in the header. BatchNorm's counters are left out."""
+def export(network: nn.Module, file: Path, row: Mapping[str, Any]) -> None:
+    """Weights as float16 safetensors, the kit's row without its file in the header.
+
+    BatchNorm's counters are left out.
+    """
     tensors = {
         name: tensor.half() if tensor.is_floating_point() else tensor
         for name, tensor in network.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
-    save_tensors(file, tensors, meta)
+    save_tensors(file, tensors, {key: value for key, value in row.items() if key != "file"})
 
 
 def parameters(network: nn.Module) -> int:

@@ -60,7 +60,7 @@ def build(name: str, job: Job) -> dict[str, Any]:
         bf16=False,
     )
     row = kit_row()
-    export(network, file, {key: value for key, value in row.items() if key != "file"})
+    export(network, file, row)
     scores = measure(
         Scrfd.load(DetectorRow(**{**row, "file": file, "threshold": LOWEST})), load("gallery", job.data)
     )

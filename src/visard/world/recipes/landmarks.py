@@ -62,7 +62,7 @@ def build(name: str, job: Job) -> dict[str, Any]:
         batch=BATCH,
     )
     row = kit_row()
-    export(network, file, {key: value for key, value in row.items() if key != "file"})
+    export(network, file, row)
     scores = measure(job.out, file, load("gallery", job.data))
     write_card(
         file,

@@ -67,7 +67,7 @@ def build(name: str, job: Job) -> dict[str, Any]:
         batch=BATCH,
     )
     row = kit_row()
-    export(network, file, {key: value for key, value in row.items() if key != "file"})
+    export(network, file, row)
     shipped = build_network(ARCHITECTURE, CONFIG)
     load_weights(shipped, file)
     scores = measure(Encoder(shipped, NAME, InputSpec(**row["input"])), load("gallery", job.data))

@@ -85,7 +85,7 @@ def build(name: str, job: Job) -> dict[str, Any]:
         batch=BATCH,
         bf16=plan.bf16,
     )
-    export(network, file, {key: value for key, value in row.items() if key != "file"})
+    export(network, file, row)
     shipped = Recognizer.load(RecognizerRow(**{**row, "file": file, "input": spec}))
     scores = recognition.measure(shipped, load("gallery", job.data))
     write_card(

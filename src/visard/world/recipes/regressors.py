@@ -75,7 +75,7 @@ def build(name: str, job: Job) -> dict[str, Any]:
         batch=BATCH,
     )
     row = kit_row(heads)
-    export(network, file, {key: value for key, value in row.items() if key != "file"})
+    export(network, file, row)
     shipped = FaceRegressor.load(RegressorRow(NAME, file, InputSpec(SIZE), heads, MARGIN))
     scores = measure(shipped, load("gallery", job.data))
     write_card(
