@@ -6,7 +6,7 @@ How many pictures does face recognition link to the person, and how far is that 
 from visard.audit.audit import audit, audit_people
 from visard.audit.inputs import AuditSettings, Instruments, ModelId, Person, Strangers
 from visard.audit.report import render_report
-from visard.audit.result import AuditResult, Flag
+from visard.audit.result import AuditResult, Flag, TierResult
 
 __all__ = [
     "AuditResult",
@@ -16,6 +16,7 @@ __all__ = [
     "ModelId",
     "Person",
     "Strangers",
+    "TierResult",
     "audit",
     "audit_people",
     "render_report",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from visard.audit.accounting import Accounting
@@ -167,6 +167,22 @@ class Flag:
 
 
 @dataclass(frozen=True)
+class TierResult:
+    """What one attack tier links of one arm; tiers are cumulative, so a later one should link no less.
+
+    tier: "T0" to "T5"; linked: share of the `count` trials (what a trial is, `description` says) with its
+    interval; arm and prompt as in `ArmResult`, "" where the tier was not told apart by them.
+    """
+
+    tier: str
+    description: str
+    linked: Estimate
+    count: int
+    arm: str = ""
+    prompt: str = ""
+
+
+@dataclass(frozen=True)
 class AuditResult:
     """The whole audit. `claims` holds one sentence a defended arm, the least favourable first."""
 
@@ -184,6 +200,7 @@ class AuditResult:
     settings: AuditSettings
     surrogates: list[str]
     versions: dict[str, str]
+    tiers: list[TierResult] = field(default_factory=list)
     schema: int = SCHEMA
 
     @property
