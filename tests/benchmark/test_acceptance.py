@@ -25,7 +25,8 @@ def rows(
 
 
 def judged(*arms: list[Row]) -> list[bool | None]:
-    return [check.passed for check in acceptance(Summary([row for arm in arms for row in arm]))]
+    summary = Summary([row for arm in arms for row in arm])
+    return [check.passed for check in acceptance(summary, summary)]
 
 
 GOOD = {
@@ -73,3 +74,13 @@ def test_one_person_is_not_enough_for_intervals_that_do_not_touch() -> None:
     nan = float("nan")
     alone = {arm: rows(arm, each[0].mean.value, spread=nan) for arm, each in GOOD.items()}
     assert judged(*alone.values())[6] is False
+
+
+def test_the_dial_is_read_from_the_people_every_arm_has() -> None:
+    """Rho .3 on an easy person alone would look better than rho .1 on everyone."""
+    everyone = Summary(
+        [row for arm, each in GOOD.items() for row in (rows(arm, 0.1) if arm == "0.3" else each)]
+    )
+    shared = Summary([row for each in GOOD.values() for row in each])
+    assert [check.passed for check in acceptance(everyone, everyone)][5] is False
+    assert [check.passed for check in acceptance(everyone, shared)][5] is True

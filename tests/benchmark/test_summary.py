@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from visard.benchmark.protocol import Unit
-from visard.benchmark.summary import ALL_PROMPTS, Interval, Summary, summarize
+from visard.benchmark.summary import ALL_PROMPTS, Interval, Summary, shared_people, summarize
 from visard.benchmark.unit import Result
 
 ONE, TWO = "one prompt", "another prompt"
@@ -124,3 +124,14 @@ def test_one_person_gives_no_interval() -> None:
 def test_the_undefended_arm_comes_first() -> None:
     units = [result(1, arm, {ONE: 0.4}) for arm in ("0.5", "0.1", "none")]
     assert summarize(units).arms == ["none", "0.1", "0.5"]
+
+
+def test_shared_people_are_those_of_every_arm() -> None:
+    units = [
+        result(1, "none", {ONE: 0.2}),
+        result(2, "none", {ONE: 0.4}),
+        result(1, "0.1", {ONE: 0.1}, seed=3),
+        result(3, "0.1", {ONE: 0.1}),
+    ]
+    assert [(each.unit.person, each.unit.arm) for each in shared_people(units)] == [(1, "none"), (1, "0.1")]
+    assert shared_people([]) == []

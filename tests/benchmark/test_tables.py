@@ -64,7 +64,7 @@ def test_tables_of_a_whole_benchmark(bench: Path, protocol: Protocol) -> None:
     assert found.arms == ["none", "0.1"]
     assert found.prompts == [*PROMPTS, ALL_PROMPTS]
     assert found.recognizers("surrogates") == ["one"]
-    tables.write_tables(bench, found, acceptance(found), protocol)
+    tables.write_tables(bench, found, acceptance(found, found), protocol)
     assert {file.suffix for file in bench.glob("table.*")} == {".md", ".csv", ".json"}
 
 

@@ -29,9 +29,12 @@ class Check:
     passed: bool | None
 
 
-def acceptance(summary: Summary) -> list[Check]:
-    """The items, over the mean of all prompts and, for similarities, pictures with a face."""
-    return [*_undefended(summary), *_defended(summary), *_dial(summary)]
+def acceptance(summary: Summary, shared: Summary) -> list[Check]:
+    """The items, over the mean of all prompts and, for similarities, pictures with a face.
+
+    shared: the figures of the people whom every arm has. The dial compares means of arms, so it needs them.
+    """
+    return [*_undefended(summary), *_defended(summary), *_dial(shared)]
 
 
 def _undefended(summary: Summary) -> Iterator[Check]:

@@ -128,6 +128,15 @@ def summarize(results: Sequence[Result], draws: int = DRAWS, seed: int = 0) -> S
     return Summary(rows)
 
 
+def shared_people(results: Sequence[Result]) -> list[Result]:
+    """The results of those people whom every arm has, whatever the seed."""
+    of_arm: dict[str, set[int]] = {}
+    for result in results:
+        of_arm.setdefault(result.unit.arm, set()).add(result.unit.person)
+    everywhere = set.intersection(*of_arm.values()) if of_arm else set()
+    return [result for result in results if result.unit.person in everywhere]
+
+
 def _values(result: Result) -> Iterator[tuple[Series, str, float]]:
     """Every number of a unit: its series, prompt and value, NaN where there was no face."""
     for prompt, each in result.scores["prompts"].items():

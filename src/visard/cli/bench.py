@@ -96,7 +96,7 @@ def main(
     if not finished:
         raise InputError(f"No unit in {out} is finished.", "Give the command without --report-only.")
     found = summary.summarize(finished)
-    checks = acceptance.acceptance(found)
+    checks = acceptance.acceptance(found, summary.summarize(summary.shared_people(finished)))
     tables.write_tables(out, found, checks, shared)
     if into is not None:
         tables.insert(into, MAIN, tables.markdown(found, checks, shared))
