@@ -111,15 +111,19 @@ def train(
     ] = None,
     seed: Seed = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps.")] = "cpu",
+    start: Annotated[
+        Path | None, typer.Option(help="Models of an earlier generation whose weights it begins with.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train one model of the world from a seed; given again, it goes on where it was stopped.
 
     visard world train irse --data renders/ --out models/ --minutes 30
+    visard world train irse --data more-renders/ --out next/ --start models/ --minutes 30
     """
     from visard.world.recipes import Job, build
 
     with progress() as report:
-        job = Job(data, out, minutes, steps, seed, device, report)
+        job = Job(data, out, minutes, steps, seed, device, report, start)
         scores = build(name, job)
     result(scores, as_json, "\n".join(f"{score}: {value}" for score, value in scores.items()))

@@ -100,3 +100,18 @@ def test_the_quick_prelu_is_prelu() -> None:
     torch.testing.assert_close(inputs[0].grad, inputs[1].grad)
     torch.testing.assert_close(slow.weight.grad, quick.weight.grad)
     assert list(quick.state_dict()) == ["weight"]
+
+
+def test_a_training_begins_with_an_earlier_generation_and_its_card_says_so(
+    renders: Path, tmp_path: Path
+) -> None:
+    build("irse", Job(renders, tmp_path / "first", steps=2))
+    build("irse", Job(renders, tmp_path / "second", minutes=0, start=tmp_path / "first"))
+    before, after = (
+        load_tensors(tmp_path / each / kit_row("irse")["file"])[0] for each in ("first", "second")
+    )
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    build("irse", Job(renders, tmp_path / "third", steps=3, start=tmp_path / "second"))
+    card = json.loads((tmp_path / "third/surrogates/irse.json").read_text())
+    assert (card["facts"]["steps of the weights it began with"], card["facts"]["steps"]) == (2, 3)

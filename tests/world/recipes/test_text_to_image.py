@@ -1,8 +1,10 @@
 """From rendered sets to a model folder: autoencoder, decoder, UNet and text encoder, a step each."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from tests.world.recipes.conftest import save, stand_in
 
 from visard.diffusion.backbone import Backbone
@@ -33,6 +35,18 @@ def test_three_recipes_make_a_model_folder(job: Job) -> None:
     table = backbone.text_encoder.get_input_embeddings().weight
     length = table[backbone.tokenizer("sks").input_ids[1]].norm()
     assert float(length) == pytest.approx(IDENTIFIER_LENGTH, rel=1e-2)
+
+
+def test_the_whole_model_begins_with_an_earlier_generation(job: Job) -> None:
+    build("autoencoder", job)
+    build("text-to-image", job)
+    again = replace(job, out=job.out.parent / "again", start=job.out, steps=None, minutes=0)
+    build("autoencoder", again)
+    build("text-to-image", again)
+    before, after = (Backbone.load(each.out / FOLDER) for each in (job, again))
+    for part, network in before.networks.items():
+        later = after.networks[part].state_dict()
+        assert all(torch.equal(tensor, later[name]) for name, tensor in network.state_dict().items()), part
 
 
 def test_the_autoencoder_comes_first(job: Job) -> None:

@@ -11,6 +11,7 @@ from typing import Any, cast
 from torch import nn
 
 from visard.errors import InputError
+from visard.faces.weights import load_weights
 from visard.progress import Progress, silent
 from visard.world.recipes.training import StepFunction, Trained, train
 
@@ -20,6 +21,7 @@ class Job:
     """What a recipe is asked for: rendered splits in `data`, model and card into `out`, a budget, a seed.
 
     `steps` instead of `minutes` makes the result independent of the machine's speed.
+    start: models of an earlier generation whose weights a training begins with, instead of chance.
     """
 
     data: Path
@@ -29,11 +31,17 @@ class Job:
     seed: int = 0
     device: str = "cpu"
     progress: Progress = silent
+    start: Path | None = None
 
     @property
     def state_folder(self) -> Path:
         """Where unfinished trainings are kept between sittings."""
         return self.out / "states"
+
+    def begin(self, network: nn.Module, file: str) -> None:
+        """Give `network` the weights that `file` has among the models to start from, if there are any."""
+        if self.start is not None:
+            load_weights(network, self.start / file)
 
     def train(
         self, name: str, step: StepFunction, modules: Mapping[str, nn.Module], **options: Any

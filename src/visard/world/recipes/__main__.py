@@ -26,10 +26,9 @@ def main() -> int:
     budget.add_argument("--steps", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--start", type=Path, help="folder of models whose weights to begin with")
     options = parser.parse_args()
-    job = Job(
-        options.data, options.out, options.minutes, options.steps, options.seed, options.device, progress=log
-    )
+    job = Job(**{name: value for name, value in vars(options).items() if name != "name"}, progress=log)
     try:
         scores = build(options.name, job)
     except VisardError as error:

@@ -6,6 +6,7 @@ on side by side.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from visard.diffusion.folders import write_part
 from visard.world.captions import VOCABULARY
 from visard.world.dataset import Pictures, load
 from visard.world.recipes import Job
-from visard.world.recipes.card import parameters, training_facts, write_card
+from visard.world.recipes.card import training_facts, write_card
 from visard.world.recipes.training import Batches, Clock, Figures
 
 FOLDER = "stable-diffusion"
@@ -49,10 +50,14 @@ def build(name: str, job: Job) -> dict[str, Any]:
             dtype=torch.float16,
         )
     vae = Backbone.load(folder).vae
-    if name == "autoencoder":
+    frozen = name == "decoder"
+    if frozen:
+        job = replace(job, start=None)  # it goes on from the autoencoder in `job.out`
+    elif job.start is not None:
+        vae.load_state_dict(Backbone.load(job.start / FOLDER).vae.state_dict())
+    else:
         start_as_passage(vae)
     pictures = load("base", job.data)
-    frozen = name == "decoder"
     latents = encode_all(vae, pictures, job) if frozen else None
     trained_parts = {"decoder": vae.decoder, "post": vae.post_quant_conv}
     if not frozen:
@@ -98,12 +103,8 @@ def build(name: str, job: Job) -> dict[str, Any]:
     write_card(
         job.out / FOLDER / "vae",
         title=f"{name} of the micro Stable Diffusion",
-        purpose="AutoencoderKL, 128 px pictures to 16 x 16 x 4 latents.",
-        facts={
-            "parameters": parameters(vae),
-            "pictures": len(pictures),
-            **training_facts(trained.steps, trained.seconds, BATCH, job.seed, job.device),
-        },
+        purpose="AutoencoderKL, 128 px pictures to 16 x 16 x 8 latents.",
+        facts=training_facts(trained, job, folder / "vae", vae, batch=BATCH, pictures=len(pictures)),
         scores=scores,
         row={},
     )
@@ -165,7 +166,7 @@ def start_as_passage(vae: Any) -> None:
 
 @torch.no_grad()
 def encode_all(vae: Any, pictures: Pictures, job: Job, limit: int | None = None) -> tuple[Tensor, Tensor]:
-    """Posterior means and log-variances (N, 4, 16, 16) of a set, unscaled."""
+    """Posterior means and log-variances (N, C, 16, 16) of a set, unscaled."""
     moments = []
     count = min(limit or len(pictures), len(pictures))
     for first in range(0, count, 32):

@@ -10,7 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from visard.errors import ModelError
 from visard.storage import atomic_write, save_tensors
+from visard.world.recipes import Job
+from visard.world.recipes.training import Trained
 
 
 def export(network: nn.Module, file: Path, row: Mapping[str, Any]) -> None:
@@ -56,13 +59,29 @@ def _show(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def training_facts(steps: int, seconds: float, batch: int, seed: int, device: str) -> dict[str, Any]:
-    """The facts every card has."""
+def training_facts(
+    trained: Trained, job: Job, file: Path, *networks: nn.Module, batch: int, **more: Any
+) -> dict[str, Any]:
+    """The facts every card has: what was trained, on `more`, for how long, and on top of what."""
+    earlier = {} if job.start is None else {"steps of the weights it began with": _steps(job, file)}
     return {
-        "seed": seed,
-        "steps": steps,
-        "pictures seen": steps * batch,
-        "minutes": round(seconds / 60, 1),
-        "device": device,
+        "parameters": sum(map(parameters, networks)),
+        **more,
+        "seed": job.seed,
+        **earlier,
+        "steps": trained.steps,
+        "pictures seen": trained.steps * batch,
+        "minutes": round(trained.seconds / 60, 1),
+        "device": job.device,
         "torch": torch.__version__,
     }
+
+
+def _steps(job: Job, file: Path) -> int:
+    """Steps of all trainings behind the weights that a job begins with, as their card tells."""
+    assert job.start is not None
+    card = job.start / file.relative_to(job.out).with_suffix(".json")
+    if not card.is_file():
+        raise ModelError(f"{card} is missing.", "A folder to start from holds its models' cards too.")
+    facts = json.loads(card.read_text())["facts"]
+    return int(facts["steps"]) + int(facts.get("steps of the weights it began with", 0))

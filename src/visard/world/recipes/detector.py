@@ -16,7 +16,7 @@ from visard.world.recipes import Job, recognition
 from visard.world.recipes.anchors import Anchors, detection_loss
 from visard.world.recipes.augmentation import add_noise, coarsen, compress, recolor
 from visard.world.recipes.canvases import SIDE, compose, ellipse, textures
-from visard.world.recipes.card import export, parameters, training_facts, write_card
+from visard.world.recipes.card import export, training_facts, write_card
 from visard.world.recipes.crops import pictures_at
 from visard.world.recipes.training import Batches, Clock, Figures, seeded
 
@@ -39,6 +39,7 @@ def build(name: str, job: Job) -> dict[str, Any]:
     member = REDUCED[name]
     pictures = load(SPLIT, job.data)
     network = seeded(job.seed, member.build)
+    job.begin(network, file.name)
     anchors = Anchors.of(SIDE, job.device)
     fronts, backs = (Batches(len(pictures), BATCH, job.seed + offset) for offset in (0, 1))
 
@@ -68,11 +69,7 @@ def build(name: str, job: Job) -> dict[str, Any]:
         file,
         title="detector: SCRFD micro",
         purpose="The face detector of the embedded world, with five landmarks.",
-        facts={
-            "parameters": parameters(network),
-            "pictures": len(pictures),
-            **training_facts(trained.steps, trained.seconds, BATCH, job.seed, job.device),
-        },
+        facts=training_facts(trained, job, file, network, batch=BATCH, pictures=len(pictures)),
         scores=scores,
         row=row,
     )

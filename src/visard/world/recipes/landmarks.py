@@ -19,7 +19,7 @@ from visard.faces.scrfd import DetectorRow, Scrfd
 from visard.world.dataset import Pictures, load
 from visard.world.recipes import Job, recognition
 from visard.world.recipes.augmentation import add_noise, coarsen, compress, jitter_landmarks, recolor
-from visard.world.recipes.card import export, parameters, training_facts, write_card
+from visard.world.recipes.card import export, training_facts, write_card
 from visard.world.recipes.crops import pictures_at
 from visard.world.recipes.detector import kit_row as detector_row
 from visard.world.recipes.training import Batches, Clock, Figures, seeded
@@ -40,6 +40,7 @@ def build(name: str, job: Job) -> dict[str, Any]:
     file = job.out / "landmarks.safetensors"
     pictures = load(SPLIT, job.data)
     network = seeded(job.seed, lambda: ARCHITECTURES["regressor"](heads={HEAD: 10}, **CONFIG))
+    job.begin(network, file.name)
     head, target = landmark_head(), template(SIZE, MARGIN)
     true = torch.from_numpy(pictures.landmarks).float()
     batches = Batches(len(pictures), BATCH, job.seed)
@@ -68,11 +69,7 @@ def build(name: str, job: Job) -> dict[str, Any]:
         file,
         title="landmarks: refinement of the detector's",
         purpose="Reads the five landmarks again on the aligned crop.",
-        facts={
-            "parameters": parameters(network),
-            "pictures": len(pictures),
-            **training_facts(trained.steps, trained.seconds, BATCH, job.seed, job.device),
-        },
+        facts=training_facts(trained, job, file, network, batch=BATCH, pictures=len(pictures)),
         scores=scores,
         row=row,
     )

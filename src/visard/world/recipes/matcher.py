@@ -22,7 +22,7 @@ from visard.metrics.retrieval import ranks, retrieval_rate
 from visard.world.dataset import Pictures, load
 from visard.world.recipes import Job, recognition
 from visard.world.recipes.augmentation import add_noise, coarsen, compress, flip, recolor, uniform
-from visard.world.recipes.card import export, parameters, training_facts, write_card
+from visard.world.recipes.card import export, training_facts, write_card
 from visard.world.recipes.crops import pictures_at
 from visard.world.recipes.quick import quicken
 from visard.world.recipes.training import Batches, Clock, Figures, seeded
@@ -44,6 +44,7 @@ def build(name: str, job: Job) -> dict[str, Any]:
     file = job.out / "matcher.safetensors"
     pictures = load(SPLIT, job.data)
     network = quicken(seeded(job.seed, lambda: build_network(ARCHITECTURE, CONFIG)))
+    job.begin(network, file.name)
     # Agreement is asked of a projection, so that the features may keep what views differ in (section 4.2).
     head = seeded(
         job.seed + 1,
@@ -75,12 +76,15 @@ def build(name: str, job: Job) -> dict[str, Any]:
         file,
         title="matcher: a picture encoder",
         purpose="Matches whole pictures without looking for faces; the feature network of FID and KID here.",
-        facts={
-            "parameters": parameters(network),
-            "pictures": len(pictures),
-            "loss": f"NT-Xent, temperature {TEMPERATURE}",
-            **training_facts(trained.steps, trained.seconds, BATCH, job.seed, job.device),
-        },
+        facts=training_facts(
+            trained,
+            job,
+            file,
+            network,
+            batch=BATCH,
+            pictures=len(pictures),
+            loss=f"NT-Xent, temperature {TEMPERATURE}",
+        ),
         scores=scores,
         row=row,
     )

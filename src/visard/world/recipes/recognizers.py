@@ -14,7 +14,7 @@ from visard.faces.recognizer import InputSpec, Recognizer, RecognizerRow
 from visard.world.dataset import load
 from visard.world.recipes import Job, recognition
 from visard.world.recipes.augmentation import add_noise, coarsen, compress, cut_out, flip, recolor
-from visard.world.recipes.card import export, parameters, training_facts, write_card
+from visard.world.recipes.card import export, training_facts, write_card
 from visard.world.recipes.crops import FaceCrops
 from visard.world.recipes.losses import LOSSES
 from visard.world.recipes.quick import quicken
@@ -44,9 +44,9 @@ class Plan:
 
 PLANS: dict[str, Plan] = {
     "irse": Plan("cosface", {"scale": 32.0}),
-    "ir": Plan("normalized_softmax", {"scale": 24.0}),
+    "ir": Plan("cosface", {"scale": 32.0}),
     "mobileface": Plan("cosface", {"scale": 32.0}, bf16=False),
-    "facenet": Plan("normalized_softmax", {"scale": 24.0}),
+    "facenet": Plan("cosface", {"scale": 32.0}),
     "arcface": Plan("arcface", {"scale": 32.0, "margin": 0.4}),
     "adaface": Plan("adaface", {"scale": 32.0}, channels="BGR"),
     "magface": Plan("magface", {"scale": 32.0}, channels="BGR", mean=0.0, scale=255.0),
@@ -62,6 +62,7 @@ def build(name: str, job: Job) -> dict[str, Any]:
     pictures = load(member.role, job.data)
     people, labels = np.unique(pictures.person, return_inverse=True)
     network = quicken(seeded(job.seed, member.build))
+    job.begin(network, row["file"])
     head = seeded(job.seed + 1, lambda: LOSSES[plan.loss](len(people), DIMENSION, **plan.settings))
     spec = InputSpec(**row["input"])
     crops = FaceCrops(pictures, member.input_size, device=job.device)
@@ -92,13 +93,16 @@ def build(name: str, job: Job) -> dict[str, Any]:
         file,
         title=f"{name}: {member.family}",
         purpose=f"A {member.role} face recogniser of the embedded world, trained with {plan.loss}.",
-        facts={
-            "parameters": parameters(network),
-            "people": len(people),
-            "pictures": len(pictures),
-            "loss": f"{plan.loss} {plan.settings}",
-            **training_facts(trained.steps, trained.seconds, BATCH, job.seed, job.device),
-        },
+        facts=training_facts(
+            trained,
+            job,
+            file,
+            network,
+            batch=BATCH,
+            people=len(people),
+            pictures=len(pictures),
+            loss=f"{plan.loss} {plan.settings}",
+        ),
         scores=scores,
         row=row,
     )

@@ -17,7 +17,7 @@ from visard.faces.regressor import FaceRegressor, Head, RegressorRow, head_sizes
 from visard.world.dataset import CLASSES, Pictures, load
 from visard.world.recipes import Job, recognition
 from visard.world.recipes.augmentation import add_noise, coarsen, compress, recolor
-from visard.world.recipes.card import export, parameters, training_facts, write_card
+from visard.world.recipes.card import export, training_facts, write_card
 from visard.world.recipes.crops import FaceCrops
 from visard.world.recipes.training import Batches, Clock, Figures, seeded
 
@@ -51,6 +51,7 @@ def build(name: str, job: Job) -> dict[str, Any]:
     pictures = load(SPLIT, job.data)
     heads = heads_for(pictures)
     network = seeded(job.seed, lambda: REDUCED["regressor"].build(heads=head_sizes(heads)))
+    job.begin(network, file.name)
     crops = FaceCrops(pictures, SIZE, margin=MARGIN, device=job.device)
     truth = targets(pictures, heads)
     batches = Batches(len(pictures), BATCH, job.seed)
@@ -82,12 +83,15 @@ def build(name: str, job: Job) -> dict[str, Any]:
         file,
         title="regressors: attributes, pose, gaze, expression",
         purpose="What the embedded world reads from a face besides identity, with the errors it makes.",
-        facts={
-            "parameters": parameters(network),
-            "people": len(np.unique(pictures.person)),
-            "pictures": len(pictures),
-            **training_facts(trained.steps, trained.seconds, BATCH, job.seed, job.device),
-        },
+        facts=training_facts(
+            trained,
+            job,
+            file,
+            network,
+            batch=BATCH,
+            people=len(np.unique(pictures.person)),
+            pictures=len(pictures),
+        ),
         scores=scores,
         row=row,
     )

@@ -16,7 +16,7 @@ from visard.errors import ModelError
 from visard.world.dataset import load
 from visard.world.recipes import Job
 from visard.world.recipes.autoencoder import FOLDER, encode_all
-from visard.world.recipes.card import parameters, training_facts, write_card
+from visard.world.recipes.card import training_facts, write_card
 from visard.world.recipes.training import Batches, Clock, Figures
 
 BATCH = 32
@@ -45,6 +45,10 @@ def build(name: str, job: Job) -> dict[str, Any]:
     empty = backbone.tokenizer([""], padding="max_length", max_length=length, return_tensors="pt").input_ids
     batches = Batches(len(pictures), BATCH, job.seed)
     schedule, unet, text_encoder = backbone.schedule, backbone.unet, backbone.text_encoder
+    if job.start is not None:
+        earlier = Backbone.load(job.start / FOLDER)
+        unet.load_state_dict(earlier.unet.state_dict())
+        text_encoder.load_state_dict(earlier.text_encoder.state_dict())
 
     def step(clock: Clock) -> tuple[Tensor, Figures]:
         chosen, generator = batches(clock.step), clock.generator
@@ -78,11 +82,9 @@ def build(name: str, job: Job) -> dict[str, Any]:
         folder / "unet",
         title="The micro Stable Diffusion's UNet and text encoder",
         purpose="Text-to-image at 128 px for the embedded world, v-prediction.",
-        facts={
-            "parameters": parameters(unet) + parameters(text_encoder),
-            "pictures": len(pictures),
-            **training_facts(trained.steps, trained.seconds, BATCH, job.seed, job.device),
-        },
+        facts=training_facts(
+            trained, job, folder / "unet", unet, text_encoder, batch=BATCH, pictures=len(pictures)
+        ),
         scores=scores,
         row={},
     )
