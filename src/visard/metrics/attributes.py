@@ -15,13 +15,18 @@ import torch
 from torch import Tensor
 
 
-def attribute_agreement(generated: Mapping[str, Tensor], photos: Mapping[str, Tensor]) -> dict[str, float]:
-    """1 - mean total variation distance from the person's mean, in [0, 1], attribute by attribute.
+def picture_agreement(distributions: Tensor, photos: Tensor) -> Tensor:
+    """1 - total variation distance of each picture from the person's mean, in [0, 1].
 
-    Values: name -> (P, C) generated and (R, C) photos, rows summing to 1.
+    (P, C) generated and (R, C) photos, rows summing to 1 -> (P,).
     """
+    return 1 - (distributions.double() - photos.double().mean(0)).abs().sum(1) / 2
+
+
+def attribute_agreement(generated: Mapping[str, Tensor], photos: Mapping[str, Tensor]) -> dict[str, float]:
+    """The mean of `picture_agreement`, attribute by attribute: name -> (P, C) and (R, C)."""
     return {
-        name: _agreement(values, photos[name].double().mean(0))
+        name: float(picture_agreement(values, photos[name]).mean())
         for name, values in generated.items()
         if name in photos and values.numel() and photos[name].numel()
     }
@@ -34,7 +39,7 @@ def self_agreement(photos: Mapping[str, Tensor]) -> dict[str, float]:
         count = values.shape[0]
         if count > 1:
             others = (values.double().sum(0) - values.double()) / (count - 1)
-            result[name] = _agreement(values, others)
+            result[name] = float(1 - (values.double() - others).abs().sum(1).mean() / 2)
     return result
 
 
@@ -42,7 +47,3 @@ def mean_agreement(agreement: Mapping[str, float]) -> float:
     """Mean over the attributes; NaN without any."""
     values = torch.tensor(list(agreement.values()), dtype=torch.float64)
     return float(values.mean()) if agreement else float("nan")
-
-
-def _agreement(distributions: Tensor, expected: Tensor) -> float:
-    return float(1 - (distributions.double() - expected).abs().sum(1).mean() / 2)
