@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from visard.faces.alignment import template
 from visard.faces.detector import Face
 from visard.faces.recognizer import InputSpec
-from visard.faces.refinement import HEAD, RefinedDetector, outputs
+from visard.faces.refinement import HEAD, PASSES, RefinedDetector, outputs
 from visard.faces.regressor import FaceRegressor, Head
 
 SIZE = 32
@@ -63,8 +63,11 @@ def test_a_regressor_that_says_the_template_changes_nothing() -> None:
 def test_a_shift_in_the_crop_is_turned_and_scaled_back() -> None:
     rough = _rough(torch.pi / 2, 2.0)[None]
     shifted = template(SIZE, 0.2) + torch.tensor([1.0, 0.0])
-    found = RefinedDetector(Rough(rough), _regressor(shifted)).detect(torch.zeros(1, 3, 96, 96))
-    assert torch.allclose(found[0][0].landmarks - rough[0], torch.tensor([0.0, 2.0]).expand(5, 2), atol=1e-3)
+    detector, blank = RefinedDetector(Rough(rough), _regressor(shifted)), torch.zeros(1, 3, 96, 96)
+    moved = torch.tensor([0.0, 2.0]).expand(5, 2)
+    assert torch.allclose(detector.refine(blank, rough)[0] - rough[0], moved, atol=1e-3)
+    looked_at = detector.detect(blank)[0][0].landmarks
+    assert torch.allclose(looked_at - rough[0], PASSES * moved, atol=1e-3)  # every look moves it again
 
 
 def test_pictures_without_a_face_stay_without() -> None:

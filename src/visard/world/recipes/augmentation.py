@@ -38,8 +38,8 @@ def some(count: int, share: float, generator: torch.Generator, like: Tensor) -> 
     return torch.randperm(count, generator=generator)[: round(share * count)].to(like.device)
 
 
-def jitter_landmarks(landmarks: Tensor, deviation: float, generator: torch.Generator) -> Tensor:
-    """Landmarks (B, 5, 2) off by a detector's error: `deviation` is a share of the distance of the eyes."""
+def jitter_landmarks(landmarks: Tensor, deviation: float | Tensor, generator: torch.Generator) -> Tensor:
+    """Landmarks (B, 5, 2) off by a detector's error: `deviation`, one or (B, 1, 1), in eye distances."""
     eyes = (landmarks[:, 1] - landmarks[:, 0]).norm(dim=1).view(-1, 1, 1)
     noise = torch.randn(landmarks.shape, generator=generator).to(landmarks.device)
     jittered: Tensor = landmarks + deviation * eyes * noise
