@@ -27,6 +27,9 @@ app = typer.Typer(
 def main(
     out: Out,
     people: Annotated[int, typer.Option(min=1, help="How many unseen people.")] = 10,
+    split: Annotated[
+        str, typer.Option(help="Whose people: test for figures, attacker_dev for choosing settings.")
+    ] = "test",
     arms: Annotated[
         str, typer.Option(help='"none" and values of rho, separated by commas.')
     ] = "none,0.1,0.3,0.5",
@@ -65,7 +68,7 @@ def main(
 
     \b
     visard bench main bench/
-    visard bench main bench-t1000/ --arms 0.1 --set decoupling.t_max=1000
+    visard bench main bench-t1000/ --split attacker_dev --arms 0.1 --set decoupling.t_max=1000
     visard bench main bench/ --report-only
     """
     from rich.console import Console
@@ -75,7 +78,7 @@ def main(
 
     if not report_only:
         asked = job.Job(
-            people=_split("test", people),
+            people=_split(split, people),
             strangers=_split("gallery", strangers),
             arms=protocol.parse_arms(arms),
             seeds=(seed,),
@@ -147,8 +150,10 @@ def figure(
 
 def _split(name: str, count: int) -> list[int]:
     """The first people of a split of the embedded world. Raises InputError when there are fewer."""
-    from visard.world.people import split_people
+    from visard.world.people import SPLITS, split_people
 
+    if name not in SPLITS:
+        raise InputError(f"The world has no people called {name!r}.", f"Choose one of: {', '.join(SPLITS)}.")
     try:
         return list(split_people(name, count))
     except ValueError as error:

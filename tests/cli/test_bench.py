@@ -1,0 +1,26 @@
+"""`visard bench main`: what it refuses before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--split", "actors"), "attacker_dev"),
+        (("--people", "1001"), "Ask for fewer"),
+        (("--arms", "0.1,strong"), "There is no arm 'strong'"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(
+    visard: Callable[..., Result], tmp_path: Path, options: tuple[str, str], said: str
+) -> None:
+    refused = visard("bench", "main", tmp_path / "bench", *options)
+    assert refused.exit_code == 2
+    assert said in refused.output
+    assert not (tmp_path / "bench").exists()
