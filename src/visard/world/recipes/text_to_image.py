@@ -1,6 +1,8 @@
 """Trains the micro Stable Diffusion's UNet and text encoder on captioned latents of the base people.
 
-v-prediction with min-SNR weights (Hang et al. 2023, gamma 5) and captions dropped at random for guidance.
+v-prediction, every timestep weighing the same, and captions dropped at random for guidance. Min-SNR weights
+(Hang et al. 2023) all but leave out the noisiest timesteps, where a picture of 16 x 16 latents gets its
+colours: a model trained with them drew faces and gave hair the colour asked for in a quarter of the pictures.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from visard.diffusion.backbone import Backbone
@@ -22,7 +25,6 @@ from visard.world.recipes.training import Batches, Clock, Figures
 BATCH = 32
 LEARNING_RATE = 8e-4
 CAPTION_DROPOUT = 0.1
-SNR_GAMMA = 5.0
 IDENTIFIERS = ("sks", "zwx", "ohwx", "xyz")
 IDENTIFIER_LENGTH = 2.0
 """A trained word's embedding is about 0.33 long."""
@@ -61,10 +63,7 @@ def build(name: str, job: Job) -> dict[str, Any]:
         output = unet(
             schedule.add_noise(z0, noise, t), t, encoder_hidden_states=text_encoder(ids)[0]
         ).sample.float()
-        snr = schedule.snr(t)
-        weight = snr.clamp(max=SNR_GAMMA) / (snr + 1)
-        error = ((output - schedule.target(z0, noise, t)) ** 2).mean((1, 2, 3))
-        return (weight * error).mean(), {"error": error.mean()}
+        return F.mse_loss(output, schedule.target(z0, noise, t)), {}
 
     trained = job.train(
         name,
