@@ -1,0 +1,132 @@
+"""The attack: choices on the attacker's own people, figures on the people under attack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from visard.attacks.evidence import Evidence
+from visard.attacks.eyes import Eyes
+from visard.attacks.inputs import AttackSettings, Knowledge, Pictures, Source, check, leaked_sources
+from visard.attacks.plan import Plan, search
+from visard.attacks.result import MEANING, TIERS, AttackTier, TakenTogether
+from visard.attacks.searches import Searches, Thresholds, share_of_people, thresholds
+from visard.attacks.tiers import Attacker, Choice
+from visard.errors import InputError
+from visard.metrics.bootstrap import Estimate, SubjectBootstrap
+from visard.progress import Progress, silent
+
+
+def attack(
+    subjects: Mapping[str, Pictures],
+    gallery: Mapping[str, Source],
+    knowledge: Knowledge,
+    eyes: Eyes,
+    *,
+    tiers: Sequence[str] = TIERS,
+    settings: AttackSettings | None = None,
+    arm: str = "",
+    progress: Progress = silent,
+) -> list[AttackTier]:
+    """Link drawn pictures to people, tier upon tier.
+
+    subjects: name -> pictures by source; gallery: name -> real photos, the subjects' among strangers'.
+    `tiers` are those to report; lower ones are run on the way. Each tier's attack is the one that does best
+    on `knowledge.dev`. Raises InputError.
+    """
+    unknown = [tier for tier in tiers if tier not in TIERS]
+    if unknown or not tiers:
+        raise InputError(
+            f"There is no attack tier {unknown[0]}." if unknown else "No attack tier was asked for.",
+            f"Choose among {', '.join(TIERS)}.",
+        )
+    check(subjects, gallery, knowledge, tiers)
+    chosen = settings or AttackSettings()
+    evidence = Evidence(eyes, subjects, gallery, knowledge, progress)
+    attacker = Attacker(evidence, chosen, leaked_sources(subjects, knowledge))
+    results, plan = [], None
+    wanted = [tier for tier in TIERS if tier <= max(tiers)]
+    for done, tier in enumerate(wanted):
+        choice = attacker.choose(tier, plan)
+        plan = choice.plan
+        if tier in tiers:
+            results.append(_judged(tier, choice, attacker, len(gallery), arm))
+        progress("tiers", done + 1, len(wanted))
+    return results
+
+
+def _judged(tier: str, choice: Choice, attacker: Attacker, gallery: int, arm: str) -> AttackTier:
+    evidence, settings, plan = attacker.evidence, attacker.settings, choice.plan
+    people = len(evidence.parties["test"])
+    bench = _Bench(attacker)
+    found, limits = bench.searches(plan)
+    control, false_positives = bench.controls(found, limits)
+    together = []
+    if tier == "T3":
+        for k in attacker.sizes(plan.source):
+            best = max(attacker.pooled(plan, k), key=lambda each: attacker.measure(each).strength)
+            together.append(TakenTogether(k, str(best), bench.linked(*bench.searches(best))))
+    return AttackTier(
+        tier=tier,
+        description=f"{MEANING[tier]}: {plan}",
+        linked=bench.linked(found, limits),
+        count=people,
+        arm=arm,
+        attack=str(plan),
+        people=people,
+        gallery=gallery,
+        k=plan.k,
+        fpir=settings.fpir,
+        fmr=settings.fmr,
+        searches=limits.searches,
+        matched=bench.share(found.own, found.owner, limits.match, limits.match_draws),
+        control=control,
+        false_positives=false_positives,
+        together=together,
+        tried=choice.tried,
+    )
+
+
+class _Bench:
+    """Figures on the people under attack; all plans of a tier share the bootstrap's draws of people."""
+
+    def __init__(self, attacker: Attacker) -> None:
+        self.evidence, self.settings = attacker.evidence, attacker.settings
+        self.generator = torch.Generator().manual_seed(self.settings.seed)
+        self.people = len(self.evidence.parties["test"])
+        self.bootstrap = SubjectBootstrap(self.people, self.settings.draws, self.generator)
+
+    def searches(self, plan: Plan) -> tuple[Searches, Thresholds]:
+        """The searches with the people's pictures, and thresholds by people who are not enrolled there."""
+        settings = self.settings
+        limits = thresholds(
+            search(plan, self.evidence, "dev", "test"),
+            fpir=settings.fpir,
+            fmr=settings.fmr,
+            draws=settings.draws,
+            generator=self.generator,
+        )
+        return search(plan, self.evidence, "test", "test"), limits
+
+    def linked(self, found: Searches, limits: Thresholds) -> Estimate:
+        return self.share(found.naming, found.owner, limits.search, limits.search_draws)
+
+    def controls(self, found: Searches, limits: Thresholds) -> tuple[Estimate | None, Estimate | None]:
+        """Other people's pictures in a person's place: how often they name the person, and anybody."""
+        if self.people < 2:
+            return None, None
+        top, column = found.others.max(1)
+        anybody = self.share(top, found.owner, limits.search, limits.search_draws)
+        # Of the S - 1 people whose place a picture may take, a search names at most one.
+        subject = top.masked_fill(column >= self.people, -torch.inf)
+        named = self.share(subject, found.owner, limits.search, limits.search_draws)
+        places = self.people - 1
+        return (
+            Estimate(named.value / places, named.low / places, named.high / places, named.n, named.unit),
+            anybody,
+        )
+
+    def share(self, scores: Tensor, owner: Tensor, threshold: float, redraws: Tensor) -> Estimate:
+        return share_of_people(scores, owner, threshold, redraws, self.bootstrap)

@@ -1,0 +1,109 @@
+"""Everyone as the attacker's eyes see them; each look is taken once and kept in memory only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from visard.attacks.eyes import Eyes, Sight, joined, stacked
+from visard.attacks.inputs import Knowledge, Known, Pictures, Source, read
+from visard.attacks.views import AS_IT_IS
+from visard.progress import Progress, silent
+
+Party = Literal["test", "dev", "train"]
+STRANGERS = "strangers"
+
+
+class Evidence:
+    """The people under attack ("test"), the attacker's own ("dev", "train"), and the gallery's strangers.
+
+    A party's gallery is its people, in order, then the strangers: the same strangers for all parties.
+    """
+
+    def __init__(
+        self,
+        eyes: Eyes,
+        subjects: Mapping[str, Pictures],
+        gallery: Mapping[str, Source],
+        knowledge: Knowledge,
+        progress: Progress = silent,
+    ) -> None:
+        self.eyes, self.progress = eyes, progress
+        self.parties: dict[Party, list[Known]] = {
+            "test": [Known(gallery[name], pictures) for name, pictures in subjects.items()],
+            "dev": list(knowledge.dev.values()),
+            "train": list(knowledge.train.values()),
+        }
+        self.photos: dict[str, list[Source]] = {
+            **{party: [each.photos for each in people] for party, people in self.parties.items()},
+            STRANGERS: [photos for name, photos in gallery.items() if name not in subjects],
+        }
+        self._sights: dict[tuple[Party, str, str, str], Sight] = {}
+        self._owners: dict[tuple[Party, str], Tensor] = {}
+        self._entries: dict[tuple[str, str], Tensor] = {}
+
+    def sight(self, party: Party, source: str, view: str, matcher: str) -> Sight:
+        """What a matcher sees of a party's pictures, person after person."""
+        key = (party, source, view, matcher)
+        if key not in self._sights:
+            together = self._companions(matcher)
+            seen: dict[str, list[Sight]] = {name: [] for name in together}
+            owner = []
+            people = self.parties[party]
+            for index, person in enumerate(people):
+                pictures = read(person.pictures[source])
+                for name, part in self.eyes.look(pictures, view, together).items():
+                    seen[name].append(part)
+                owner.append(torch.full((len(pictures),), index))
+                self.progress(f"{source} pictures ({party}), {view}", index + 1, len(people))
+            self._owners[party, source] = torch.cat(owner)
+            for name, parts in seen.items():
+                self._sights[party, source, view, name] = joined(parts)
+        return self._sights[key]
+
+    def owner(self, party: Party, source: str) -> Tensor:
+        """Whose each picture is, (P,) in 0..S-1."""
+        if (party, source) not in self._owners:
+            self.sight(party, source, AS_IT_IS, self.eyes.faces[0])
+        return self._owners[party, source]
+
+    def fewest(self, source: str, parties: Sequence[Party]) -> int:
+        """How many pictures everybody has."""
+        return min(
+            int(torch.bincount(self.owner(party, source), minlength=len(self.parties[party])).min())
+            for party in parties
+        )
+
+    def templates(self, party: Party, matcher: str) -> Tensor:
+        """The gallery (S + N, D) in which a party's people are searched."""
+        return stacked([self._entry(party, matcher), self._entry(STRANGERS, matcher)])
+
+    def prototypes(self, party: Party, matcher: str) -> Tensor:
+        """(S, D): each person's real photos."""
+        return self._entry(party, matcher)
+
+    def tune(self, matcher: str, source: str, view: str, steps: int, seed: int) -> str | None:
+        """Fine-tune a recogniser on the training people; the name it now goes by, None if it cannot be."""
+        people = [(read(each.photos), read(each.pictures[source])) for each in self.parties["train"]]
+        return self.eyes.tuned(matcher, people, view, steps, seed)
+
+    def _entry(self, party: str, matcher: str) -> Tensor:
+        if (party, matcher) not in self._entries:
+            together = self._companions(matcher)
+            rows: dict[str, list[Tensor]] = {name: [] for name in together}
+            for index, each in enumerate(self.photos[party]):
+                for name, entry in self.eyes.enrol(read(each), together).items():
+                    rows[name].append(entry[None])
+                self.progress(f"real photos ({party})", index + 1, len(self.photos[party]))
+            for name, parts in rows.items():
+                self._entries[party, name] = F.normalize(stacked(parts), dim=1)
+        return self._entries[party, matcher]
+
+    def _companions(self, matcher: str) -> list[str]:
+        """Matchers that look together, as faces are found once for all; a fine-tuned one comes alone."""
+        together = [*self.eyes.faces, *self.eyes.others]
+        return together if matcher in together else [matcher]

@@ -1,0 +1,99 @@
+"""From scores to links: thresholds set on the attacker's own people, shares over the people under attack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from visard.metrics.bootstrap import Estimate, SubjectBootstrap, estimate, group_weights, weighted_share
+from visard.metrics.verification import threshold_at
+
+
+@dataclass(frozen=True)
+class Searches:
+    """Scores (Q, G) of Q probes against a gallery; owner (Q,): the person, whose column it is if enrolled."""
+
+    scores: Tensor
+    owner: Tensor
+
+    @property
+    def own(self) -> Tensor:
+        """(Q,) score against the person's own entry."""
+        return self.scores.gather(1, self.owner[:, None]).squeeze(1)
+
+    @property
+    def others(self) -> Tensor:
+        """(Q, G) with the own entry at -inf: the search as it goes while the person is not enrolled."""
+        return self.scores.scatter(1, self.owner[:, None], -torch.inf)
+
+    @property
+    def naming(self) -> Tensor:
+        """(Q,) score with which a search names the person, -inf where another is closer."""
+        return self.own.masked_fill(self.others.amax(1) >= self.own, -torch.inf)
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where people who are not enrolled are named at `fpir`, and matched at `fmr`; with bootstrap draws.
+
+    searches: how many there were; fewer than 1 / fpir cannot show such a rate, and the threshold is the
+    highest score of all.
+    """
+
+    search: float
+    search_draws: Tensor
+    match: float
+    match_draws: Tensor
+    searches: int
+
+
+def thresholds(
+    strangers: Searches, *, fpir: float, fmr: float, draws: int, generator: torch.Generator
+) -> Thresholds:
+    """Thresholds from searches by people who are not enrolled: `strangers.owner` says whose each is."""
+    tops, pairs = strangers.scores.amax(1), strangers.scores
+    finite = pairs > -torch.inf
+    whose = strangers.owner[:, None].expand_as(pairs)
+    people, owner = torch.unique(strangers.owner, return_inverse=True)
+    weights = group_weights(len(people), draws, generator)
+    return Thresholds(
+        search=threshold_at(tops, fpir),
+        search_draws=redrawn(tops, owner, weights, fpir),
+        match=threshold_at(pairs[finite], fmr),
+        match_draws=redrawn(pairs[finite], torch.searchsorted(people, whose[finite]), weights, fmr),
+        searches=len(tops),
+    )
+
+
+def redrawn(scores: Tensor, owner: Tensor, weights: Tensor, rate: float) -> Tensor:
+    """The threshold of `rate` in each draw: scores, owner (M,), weights of people (draws, N) -> (draws,)."""
+    total = weights @ torch.bincount(owner, minlength=weights.shape[1]).double()
+    tail = min(len(scores), max(200, int(10 * rate * len(scores))))  # no draw's threshold lies below
+    ordered, where = scores.double().topk(tail)
+    passed = torch.cumsum(weights[:, owner[where]], 1)
+    at = torch.searchsorted(passed, rate * total[:, None] + 1e-9, right=True).squeeze(1)
+    return ordered[at.clamp(max=tail - 1)]
+
+
+def share_of_people(
+    scores: Tensor, owner: Tensor, threshold: float, redraws: Tensor, bootstrap: SubjectBootstrap
+) -> Estimate:
+    """Mean over people of the share of their probes above the threshold: scores (Q,), owner (Q,)."""
+    everyone = 1 / torch.bincount(owner, minlength=bootstrap.subjects).double()[owner]
+    weights = bootstrap.weights(owner) * everyone
+    return estimate(
+        float(weighted_share(scores > threshold, everyone[None])),
+        weighted_share(scores > redraws[:, None], weights),
+        bootstrap.units(owner),
+        bootstrap.unit,
+    )
+
+
+def decidability(mated: Tensor, non_mated: Tensor) -> float:
+    """Daugman's d': distance of the means in units of the root mean variance; -inf without scores."""
+    if len(mated) < 2 or len(non_mated) < 2:
+        return float("-inf")
+    spread = ((mated.double().var() + non_mated.double().var()) / 2).sqrt().clamp_min(1e-9)
+    return float((mated.double().mean() - non_mated.double().mean()) / spread)
