@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import sys
 import types
 import typing
@@ -72,6 +73,33 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str = "") -> T:
     except ValueError as error:
         section = f" [{where.rstrip('.')}]" if where else ""
         raise InputError(f"The settings{section} cannot be used: {error}.", "Change that value.") from error
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """The nested table `base` with the values of `over` on top."""
+    whole = dict(base)
+    for key, value in over.items():
+        inner = whole.get(key)
+        if isinstance(inner, dict) and isinstance(value, Mapping):
+            value = merged(inner, value)
+        whole[key] = value
+    return whole
+
+
+def require(holds: bool, message: str, advice: str) -> None:
+    """Raise InputError unless `holds`."""
+    if not holds:
+        raise InputError(f"{message}.", advice)
+
+
+def at_least(name: str, value: float, least: float) -> None:
+    """Raise InputError, naming the setting, unless its value is a number of at least `least`."""
+    require(math.isfinite(value) and value >= least, f"{name} is {value}", f"It must be at least {least}.")
+
+
+def positive(name: str, value: float) -> None:
+    """Raise InputError, naming the setting, unless its value is a number above 0."""
+    require(math.isfinite(value) and value > 0, f"{name} is {value}", "It must be greater than 0.")
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from personalization.fakes import LANDMARKS, FakeDetector, photos, recognizer
+from visard.budget import Budget
 from visard.diffusion.backbone import Backbone
 from visard.errors import TrainingError
-from visard.personalization.budget import Budget
 from visard.personalization.decoupling import Decoupling, Stage
 from visard.personalization.fine_tuning import autocast
 from visard.personalization.identity import IdentityLoss, prototypes

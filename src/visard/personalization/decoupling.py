@@ -9,9 +9,9 @@ from enum import Enum
 import torch
 from torch import Tensor
 
+from visard.budget import Budget
 from visard.diffusion.backbone import Backbone
 from visard.errors import TrainingError
-from visard.personalization.budget import Budget
 from visard.personalization.fine_tuning import Autocast
 from visard.personalization.identity import IdentityLoss, Landmarks
 from visard.personalization.settings import DecouplingSettings
@@ -77,7 +77,7 @@ class Decoupling:
         self.backbone, self.settings, self.identity = backbone, settings, identity
         self.fallback, self.autocast, self.generator = fallback, autocast, generator
         self.decode = decode or backbone.decode
-        self.budget = Budget.from_settings(settings)
+        self.budget = Budget.of(settings.radius, settings.step, settings.pixel_range)
 
     def embed(self, prompts: Sequence[str]) -> Tensor:
         """Text embeddings (B, L, D) under the current, frozen text encoder."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from visard.budget import PixelRange
 from visard.errors import InputError
-from visard.settings import from_table
+from visard.settings import at_least, from_table, merged, positive, require
 
 PRIVACY: dict[str, float] = {"low": 0.5, "medium": 0.3, "high": 0.1}
 """The privacy dial: the share rho of Stage-I steps the paper reports for each setting (Table 1)."""
 
-PixelRange = Literal["[-1,1]", "[0,1]"]
 Anchor = Literal["original", "round"]
 StageSplit = Literal["carry", "floor"]
 
@@ -26,8 +25,8 @@ class PromptSettings:
     prior: str = "a photo of person"
 
     def __post_init__(self) -> None:
-        _require(bool(self.instance.strip()), "prompts.instance is empty", 'Say "a photo of sks person".')
-        _require(
+        require(bool(self.instance.strip()), "prompts.instance is empty", 'Say "a photo of sks person".')
+        require(
             self.instance != self.prior,
             "prompts.instance and prompts.prior are the same",
             'The instance prompt needs a rare word that names the person, e.g. "a photo of sks person".',
@@ -53,15 +52,15 @@ class FineTuningSettings:
     """bf16 runs the networks in autocast; weights that train stay float32, frozen ones halve."""
 
     def __post_init__(self) -> None:
-        _at_least("fine_tuning.steps", self.steps, 1)
-        _at_least("fine_tuning.batch", self.batch, 1)
-        _at_least("fine_tuning.class_batch", self.class_batch, 1)
-        _positive("fine_tuning.learning_rate", self.learning_rate)
-        _positive("fine_tuning.epsilon", self.epsilon)
+        at_least("fine_tuning.steps", self.steps, 1)
+        at_least("fine_tuning.batch", self.batch, 1)
+        at_least("fine_tuning.class_batch", self.class_batch, 1)
+        positive("fine_tuning.learning_rate", self.learning_rate)
+        positive("fine_tuning.epsilon", self.epsilon)
         for name in ("prior_weight", "weight_decay", "clip_norm"):
-            _at_least(f"fine_tuning.{name}", getattr(self, name), 0)
+            at_least(f"fine_tuning.{name}", getattr(self, name), 0)
         for name in ("beta1", "beta2"):
-            _require(
+            require(
                 0 <= getattr(self, name) < 1,
                 f"fine_tuning.{name} is {getattr(self, name)}",
                 "It must be at least 0 and below 1.",
@@ -76,8 +75,8 @@ class LoraSettings:
     learning_rate: float = 1e-4
 
     def __post_init__(self) -> None:
-        _at_least("lora.rank", self.rank, 1)
-        _positive("lora.learning_rate", self.learning_rate)
+        at_least("lora.rank", self.rank, 1)
+        positive("lora.learning_rate", self.learning_rate)
 
 
 @dataclass(frozen=True)
@@ -91,10 +90,10 @@ class PriorSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least("prior.count", self.count, 1)
-        _at_least("prior.sampler_steps", self.sampler_steps, 1)
-        _at_least("prior.guidance", self.guidance, 0)
-        _at_least("prior.batch", self.batch, 1)
+        at_least("prior.count", self.count, 1)
+        at_least("prior.sampler_steps", self.sampler_steps, 1)
+        at_least("prior.guidance", self.guidance, 0)
+        at_least("prior.batch", self.batch, 1)
 
 
 @dataclass(frozen=True)
@@ -134,16 +133,16 @@ class DecouplingSettings:
 
     def __post_init__(self) -> None:
         for name in ("rounds", "pgd_steps", "t_max", "draws", "micro_batch"):
-            _at_least(f"decoupling.{name}", getattr(self, name), 1)
-        _positive("decoupling.step", self.step)
-        _positive("decoupling.tau", self.tau)
-        _at_least("decoupling.radius", self.radius, 0)
-        _require(
+            at_least(f"decoupling.{name}", getattr(self, name), 1)
+        positive("decoupling.step", self.step)
+        positive("decoupling.tau", self.tau)
+        at_least("decoupling.radius", self.radius, 0)
+        require(
             0 <= self.rho <= 1,
             f"decoupling.rho is {self.rho}",
             "It is the share of fidelity steps: 0 (most private) to 1 (no decoupling).",
         )
-        _require(bool(self.decoder), "decoupling.decoder is empty", 'Say "vae" or the folder of a TAESD.')
+        require(bool(self.decoder), "decoupling.decoder is empty", 'Say "vae" or the folder of a TAESD.')
 
     @property
     def uses_identity(self) -> bool:
@@ -165,10 +164,10 @@ class PreviewSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least("previews.count", self.count, 0)
-        _at_least("previews.every", self.every, 1)
-        _at_least("previews.sampler_steps", self.sampler_steps, 1)
-        _at_least("previews.guidance", self.guidance, 0)
+        at_least("previews.count", self.count, 0)
+        at_least("previews.every", self.every, 1)
+        at_least("previews.sampler_steps", self.sampler_steps, 1)
+        at_least("previews.guidance", self.guidance, 0)
 
 
 @dataclass(frozen=True)
@@ -179,7 +178,7 @@ class OutputSettings:
     """Seconds between checkpoints; 0 writes one after every step."""
 
     def __post_init__(self) -> None:
-        _at_least("output.checkpoint_every", self.checkpoint_every, 0)
+        at_least("output.checkpoint_every", self.checkpoint_every, 0)
 
 
 @dataclass(frozen=True)
@@ -202,7 +201,7 @@ class PersonalizationSettings:
 
     def __post_init__(self) -> None:
         calls = 2 * self.decoupling.rounds
-        _require(
+        require(
             self.fine_tuning.steps >= calls,
             f"fine_tuning.steps is {self.fine_tuning.steps}, fewer than its {calls} calls",
             "Each round fine-tunes twice: raise the steps or lower decoupling.rounds.",
@@ -232,27 +231,4 @@ class PersonalizationSettings:
 
     def with_preset(self, table: Mapping[str, Any]) -> PersonalizationSettings:
         """The same run with values from a nested table, such as a kit gives. Raises InputError."""
-        return from_table(PersonalizationSettings, _merged(asdict(self), table))
-
-
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        inner = merged.get(key)
-        if isinstance(inner, dict) and isinstance(value, Mapping):
-            value = _merged(inner, value)
-        merged[key] = value
-    return merged
-
-
-def _require(holds: bool, message: str, advice: str) -> None:
-    if not holds:
-        raise InputError(f"{message}.", advice)
-
-
-def _at_least(name: str, value: float, least: float) -> None:
-    _require(math.isfinite(value) and value >= least, f"{name} is {value}", f"It must be at least {least}.")
-
-
-def _positive(name: str, value: float) -> None:
-    _require(math.isfinite(value) and value > 0, f"{name} is {value}", "It must be greater than 0.")
+        return from_table(PersonalizationSettings, merged(asdict(self), table))

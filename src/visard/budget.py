@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
+import torch
 from torch import Tensor
 
-from visard.personalization.settings import DecouplingSettings, PixelRange
-
+PixelRange = Literal["[-1,1]", "[0,1]"]
 LOW, HIGH = -1.0, 1.0
 """The range of picture tensors."""
 
@@ -25,10 +26,6 @@ class Budget:
         scale = 2.0 if pixel_range == "[0,1]" else 1.0
         return cls(radius=scale * radius, step=scale * step)
 
-    @classmethod
-    def from_settings(cls, settings: DecouplingSettings) -> Budget:
-        return cls.of(settings.radius, settings.step, settings.pixel_range)
-
     def project(self, images: Tensor, centre: Tensor) -> Tensor:
         """The nearest pictures to `images` in the ball around `centre` and the image range (eqs. 9, 14)."""
         return images.clamp(centre - self.radius, centre + self.radius).clamp(LOW, HIGH)
@@ -36,3 +33,18 @@ class Budget:
     def descend(self, images: Tensor, gradient: Tensor, centre: Tensor) -> Tensor:
         """One projected sign-descent step: Proj(x' - alpha sign(gradient)), Algorithm 1 lines 9 and 11."""
         return self.project(images - self.step * gradient.sign(), centre)
+
+    def ascend(self, images: Tensor, gradient: Tensor, centre: Tensor) -> Tensor:
+        """One projected sign-ascent step: Proj(x' + alpha sign(gradient))."""
+        return self.descend(images, -gradient, centre)
+
+    def random_signs(self, centre: Tensor, generator: torch.Generator) -> Tensor:
+        """Noise as large as the ball allows and without any aim: each value is `radius` up or down."""
+        signs = torch.randint(2, centre.shape, generator=generator).to(centre) * 2 - 1
+        return self.project(centre + self.radius * signs, centre)
+
+    def in_levels(self, images: Tensor, centre: Tensor) -> Tensor:
+        """`images` at the 256 levels of 8-bit files, still in the ball around `centre`, itself at levels."""
+        steps = (255 / (HIGH - LOW)) * (images - centre)
+        most = int(255 / (HIGH - LOW) * self.radius + 1e-6)
+        return self.project(centre + steps.round().clamp(-most, most) * ((HIGH - LOW) / 255), centre)
