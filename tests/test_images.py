@@ -3,10 +3,12 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
+import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 import torch
 from PIL import Image, ImageCms
@@ -90,6 +92,64 @@ def test_a_colour_profile_is_applied_and_a_damaged_one_ignored(tmp_path: Path) -
     assert np.array_equal(np.asarray(read_image(tmp_path / "damaged.png")), plain)
 
 
+def _half_red(width: int = 64, height: int = 48) -> Image.Image:
+    """Red on the left, blue on the right: survives any compression."""
+    image = Image.new("RGB", (width, height), "blue")
+    image.paste("red", (0, 0, width // 2, height))
+    return image
+
+
+def _is_half_red(image: Image.Image) -> bool:
+    y = image.height // 2
+    left, right = (np.asarray(image)[y, x].astype(int) for x in (4, image.width - 5))
+    return bool(left[0] > 200 > 60 > left[2] and right[2] > 200 > 60 > right[0])
+
+
+@pytest.mark.parametrize("name", ["phone.heic", "renamed.jpg"])
+def test_a_heic_is_read_whatever_its_name_and_turned_once(tmp_path: Path, name: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    heif = pillow_heif.from_pillow(_half_red())
+    heif.save(tmp_path / "plain.heic", quality=90)
+    heif.save(tmp_path / "turned.heic", quality=90, exif=exif.tobytes())
+    (tmp_path / "plain.heic").rename(tmp_path / name)
+    image = read_image(tmp_path / name)
+    assert (image.mode, image.size, image.info) == ("RGB", (64, 48), {})
+    assert _is_half_red(image)
+    turned = read_image(tmp_path / "turned.heic")
+    assert turned.size == (48, 64)
+    assert _is_half_red(turned.rotate(90, expand=True))
+
+
+def test_a_heic_without_its_library_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(200))
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(InputError, match="HEIC") as caught:
+        read_image(tmp_path / "phone.heic")
+    assert "pip install 'visard[heic]'" in caught.value.advice
+
+
+def test_the_first_picture_of_a_phones_double_exposure_is_read(tmp_path: Path) -> None:
+    second = Image.new("RGB", (64, 48), "white")
+    _half_red().save(tmp_path / "portrait.jpg", "MPO", save_all=True, append_images=[second], quality=95)
+    assert _is_half_red(read_image(tmp_path / "portrait.jpg"))
+
+
+def test_a_jpeg_of_more_pixels_than_allowed_is_decoded_smaller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("visard.images.MAX_PIXELS", 10_000)
+    _half_red(400, 300).save(tmp_path / "a.jpg", quality=95)
+    image = read_image(tmp_path / "a.jpg")
+    assert image.size == (100, 75)
+    assert _is_half_red(image)
+    _half_red(400, 300).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="million pixels"):
+        read_image(tmp_path / "a.png")
+
+
 def _huge_png(width: int, height: int) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -159,7 +219,7 @@ def test_every_unusable_file_of_a_folder_is_named_at_once(tmp_path: Path) -> Non
         read_folder(tmp_path)
     assert "2 of the pictures" in caught.value.message
     assert "text.jpg" in caught.value.message
-    assert "phone.HEIC is a HEIC file" in caught.value.message
+    assert "phone.HEIC" in caught.value.message
 
 
 def test_too_few_photos_and_no_folder(tmp_path: Path) -> None:

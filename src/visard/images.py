@@ -20,8 +20,11 @@ MAX_PIXELS = 40_000_000
 MIN_SIDE = 32
 FORMATS = ("JPEG", "PNG", "WEBP")
 SUFFIXES = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
+HEIF_SUFFIXES = {".heic", ".heif"}
+HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+"""What follows `ftyp` in a HEIC file, whatever its name ends in: phones and messengers rename them."""
 # Pictures a person would expect to be used: named as unreadable, never passed over in silence.
-OTHER_PICTURES = {".heic", ".heif", ".avif", ".tif", ".tiff", ".bmp", ".gif", ".jxl", ".raw", ".dng"}
+OTHER_PICTURES = {".avif", ".tif", ".tiff", ".bmp", ".gif", ".jxl", ".raw", ".dng"}
 # What Pillow raises for files that are cut short or corrupt, found by feeding it such files.
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError)
 CONVERT = "Save it as JPEG, PNG or WebP."
@@ -38,13 +41,17 @@ class Photo:
 
 
 def read_image(path: str | Path) -> Image.Image:
-    """Read a JPEG, PNG or WebP as upright 8-bit sRGB without metadata; InputError when it cannot be."""
+    """Read a JPEG, PNG, WebP or HEIC as upright 8-bit sRGB without metadata; InputError when it cannot be.
+
+    HEIC needs pillow-heif. A JPEG of more than MAX_PIXELS is decoded at a half, a quarter or an eighth.
+    """
     path = Path(path)
     try:
         with warnings.catch_warnings():
             # Pillow warns about damaged metadata, which is dropped, and about sizes, which are checked below.
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=FORMATS) as image:
+            with Image.open(path, formats=_formats(path)) as image:
+                _reduce(image)
                 _check_size(path, image.size)
                 return _plain(ImageOps.exif_transpose(image))
     except VisardError:
@@ -54,7 +61,7 @@ def read_image(path: str | Path) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise _too_large(path) from error
     except UnidentifiedImageError as error:
-        raise InputError(f"{path} is not a JPEG, PNG or WebP picture.", CONVERT) from error
+        raise InputError(f"{path} is not a JPEG, PNG, WebP or HEIC picture.", CONVERT) from error
     except DAMAGED as error:
         advice = "It may be damaged or cut short; copy it again."
         raise InputError(f"{path} cannot be read: {error}.", advice) from error
@@ -62,21 +69,13 @@ def read_image(path: str | Path) -> Image.Image:
 
 def read_folder(folder: str | Path, minimum: int = 1) -> list[Photo]:
     """Read every picture of `folder`, sorted by name; one InputError names all that cannot be read."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"There is no folder {folder}.", "Give a folder that holds the photos.")
-    files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
     photos: list[Photo] = []
     problems: list[str] = []
-    for file in files:
-        suffix = file.suffix.lower()
-        if suffix in SUFFIXES:
-            try:
-                photos.append(Photo(len(photos), read_image(file), _caption(file), file))
-            except InputError as error:
-                problems.append(error.message)
-        elif suffix in OTHER_PICTURES:
-            problems.append(f"{file} is a {suffix[1:].upper()} file.")
+    for file in picture_files(folder):
+        try:
+            photos.append(read_photo(file, len(photos)))
+        except InputError as error:
+            problems.append(error.message)
     if problems:
         listing = "\n".join(f"  {problem}" for problem in problems)
         raise InputError(
@@ -90,6 +89,24 @@ def read_folder(folder: str | Path, minimum: int = 1) -> list[Photo]:
             "Add photos (JPEG, PNG or WebP).",
         )
     return photos
+
+
+def picture_files(folder: str | Path) -> list[Path]:
+    """The files of `folder` that a person would call pictures, readable or not, sorted by name."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}.", "Give a folder that holds the photos.")
+    pictures = SUFFIXES.keys() | HEIF_SUFFIXES | OTHER_PICTURES
+    files = (file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+    return sorted(file for file in files if file.suffix.lower() in pictures)
+
+
+def read_photo(file: Path, index: int) -> Photo:
+    """One picture of a folder with its caption. Raises InputError."""
+    suffix = file.suffix.lower()
+    if suffix in OTHER_PICTURES:
+        raise InputError(f"{file} is a {suffix[1:].upper()} file.", CONVERT)
+    return Photo(index, read_image(file), _caption(file), file)
 
 
 def center_crop(image: Image.Image, size: int) -> Image.Image:
@@ -148,6 +165,30 @@ def grid(
         if labels:
             draw.text((x + 2, y + height), labels[index], fill="black", font=ImageFont.load_default(text))
     return sheet
+
+
+def _formats(path: Path) -> tuple[str, ...]:
+    """The formats a file may be opened as: HEIC alone needs another library, asked for only then."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[4:8] != b"ftyp" or head[8:12] not in HEIF_BRANDS:
+        return FORMATS
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError as error:
+        raise InputError(
+            f"{path} is a HEIC picture, which needs one more library.",
+            "Install it: pip install 'visard[heic]'. Or save the picture as JPEG.",
+        ) from error
+    register_heif_opener(thumbnails=False)
+    return ("HEIF",)
+
+
+def _reduce(image: Image.Image) -> None:
+    """Let a JPEG that is too large, as phones take them, be decoded at a half, a quarter or an eighth."""
+    part = next((part for part in (1, 2, 4) if image.width * image.height <= MAX_PIXELS * part**2), 8)
+    if part > 1:
+        image.draft(None, (image.width // part, image.height // part))
 
 
 def _check_size(path: Path, size: tuple[int, int]) -> None:
