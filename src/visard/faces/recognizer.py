@@ -42,7 +42,10 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class RecognizerRow:
-    """A kit's row of a recogniser; `state` and `prefix` are those of `load_weights`."""
+    """A kit's row of a recogniser; `state` and `prefix` are those of `load_weights`.
+
+    zoo: its name in the table of published models; licence: that of the weights, where the table has none.
+    """
 
     name: str
     role: Literal["surrogate", "judge"]
@@ -53,6 +56,8 @@ class RecognizerRow:
     config: dict[str, Any] = field(default_factory=dict)
     state: str = ""
     prefix: str = ""
+    zoo: str = ""
+    licence: str = ""
 
 
 class Recognizer(nn.Module):
@@ -105,6 +110,10 @@ class Recognizer(nn.Module):
         """Pictures (B, 3, H, W) in [-1, 1], landmarks (B, 5, 2) in px -> (B, D); no gradient to landmarks."""
         return self.embed(align(images, landmarks, self.spec.size, self.target))
 
+    def reading(self, spec: InputSpec) -> Recognizer:
+        """The same network behind another input: what it would see if its row were wrong."""
+        return Recognizer(self.network, name=self.name, family=self.family, spec=spec, target=self.target)
+
     @classmethod
     def load(cls, row: RecognizerRow) -> Recognizer:
         """The recogniser of a kit's row, its weights loaded strictly. Raises ModelError."""
@@ -112,6 +121,10 @@ class Recognizer(nn.Module):
             from visard.faces.openvino import load_openvino
 
             return load_openvino(row)
+        if row.architecture == "onnx":
+            from visard.faces.onnx import load_onnx
+
+            return load_onnx(row)
         network = build(row.architecture, row.config)
         load_weights(network, row.file, state=row.state, prefix=row.prefix)
         try:

@@ -1,4 +1,4 @@
-"""SCRFD (Guo et al. 2022): one decoder for ONNX files and the project's own networks, at several sizes."""
+"""SCRFD (Guo et al. 2022): one decoder for ONNX files and torch networks, at several sizes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from visard.errors import ModelError
 from visard.faces.detector import Candidates, Face, decode, nms
+from visard.faces.onnx import open_session
 from visard.faces.recognizer import build
+from visard.faces.retinaface import RetinaFaceNetwork
 from visard.faces.weights import load_weights
 
 STRIDE = 32  # the coarsest: sides of a network's input are multiples of it
@@ -25,16 +27,21 @@ class DetectorRow:
 
     sizes: what the picture's longer side is resized to, in px, each a pass of its own.
     margin: black added around the resized picture, as a fraction of its size, for faces that fill the frame.
+    state, prefix: those of `load_weights`. zoo, licence: as in a recogniser's row.
     """
 
     name: str
-    architecture: Literal["scrfd_micro", "scrfd_onnx"]
+    architecture: Literal["scrfd_micro", "scrfd_onnx", "retinaface"]
     file: Path
     sizes: tuple[int, ...] = (512, 320)
     margin: float = 0.0
     threshold: float = 0.5
     overlap: float = 0.4
     config: dict[str, Any] = field(default_factory=dict)
+    state: str = ""
+    prefix: str = ""
+    zoo: str = ""
+    licence: str = ""
 
 
 class Network(Protocol):
@@ -44,7 +51,7 @@ class Network(Protocol):
     def canvas(self) -> int | None: ...
 
     def __call__(self, canvas: Tensor) -> list[Tensor]:
-        """Normalised pictures (B, 3, H, W) -> nine tensors as `decode` takes them."""
+        """Pictures (B, 3, H, W) in [-1, 1] -> nine tensors as `decode` takes them."""
         ...
 
 
@@ -58,7 +65,7 @@ class TorchNetwork:
 
     def __call__(self, canvas: Tensor) -> list[Tensor]:
         device = next(self.module.parameters()).device
-        outputs: list[Tensor] = [output.cpu() for output in self.module(canvas.to(device))]
+        outputs: list[Tensor] = [output.cpu() for output in self.module(normalise(canvas).to(device))]
         return [output.sigmoid() if output.shape[-1] == 1 else output for output in outputs]
 
 
@@ -66,25 +73,14 @@ class OnnxNetwork:
     """A published SCRFD file (ONNX), run one picture at a time, as these files fix the batch at 1."""
 
     def __init__(self, file: str | Path) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        try:
-            self.session = onnxruntime.InferenceSession(
-                str(file), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime raises pybind exceptions without a common base
-            raise ModelError(
-                f"{file} cannot be opened as an ONNX model: {error}.", "Check the path, or download it again."
-            ) from error
+        self.session = open_session(file)
         (inputs,) = self.session.get_inputs()
         side = inputs.shape[-1]
         self.input = inputs.name
         self.canvas = side if isinstance(side, int) else None
 
     def __call__(self, canvas: Tensor) -> list[Tensor]:
-        pictures = [self._run(picture) for picture in torch.split(canvas.cpu(), 1)]
+        pictures = [self._run(picture) for picture in torch.split(normalise(canvas).cpu(), 1)]
         return [torch.cat(rows) for rows in zip(*pictures, strict=True)]
 
     def _run(self, picture: Tensor) -> list[Tensor]:
@@ -163,8 +159,8 @@ class Scrfd:
             network: Network = OnnxNetwork(row.file)
         else:
             module = build(row.architecture, row.config)
-            load_weights(module, row.file)
-            network = TorchNetwork(module)
+            load_weights(module, row.file, state=row.state, prefix=row.prefix)
+            network = RetinaFaceNetwork(module) if row.architecture == "retinaface" else TorchNetwork(module)
         try:
             return cls(
                 network,
@@ -186,7 +182,7 @@ class Scrfd:
 
     def _pass(self, images: Tensor, size: int) -> list[Candidates]:
         canvas, box = letterbox(images, size, self.margin, self.network.canvas)
-        outputs = self.network(normalise(canvas))
+        outputs = self.network(canvas)
         found = decode(outputs, canvas.shape[-2], canvas.shape[-1], threshold=self.threshold)
         return [
             Candidates(

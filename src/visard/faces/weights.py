@@ -8,11 +8,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.serialization import safe_globals
 
 from visard.errors import ModelError
 from visard.storage import load_tensors
 
 PICKLED = {".pth", ".pt", ".ckpt", ".bin", ".tar"}
+BYSTANDERS = (
+    "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
+    "pytorch_lightning.callbacks.lr_monitor.LearningRateMonitor",
+    "pytorch_lightning.utilities.parsing.AttributeDict",
+)
+"""Classes that Lightning names beside the weights: empty ones stand in for them, and none of its code runs."""
 CHECK_ROW = "Check the row's architecture and config, or whether this is the file that was meant."
 DAMAGED = "It may be damaged; copy or download it again."
 
@@ -42,7 +49,8 @@ def _read(file: Path, state: str) -> dict[str, Tensor]:
         tensors, _ = load_tensors(file)
         return tensors
     try:
-        content: Any = torch.load(file, map_location="cpu", weights_only=True)
+        with safe_globals([_stand_in(name) for name in BYSTANDERS]):
+            content: Any = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise ModelError(f"There is no file {file}.", "Check the path.") from error
     except pickle.UnpicklingError as error:
@@ -59,6 +67,11 @@ def _read(file: Path, state: str) -> dict[str, Tensor]:
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise ModelError(f"{file} is not a table of tensors.", "Name the entry that holds them as `state`.")
     return content
+
+
+def _stand_in(name: str) -> type:
+    module, _, name = name.rpartition(".")
+    return type(name, (dict,), {"__module__": module})
 
 
 def _check_finite(file: str | Path, tensors: dict[str, Tensor]) -> None:

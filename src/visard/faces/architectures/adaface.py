@@ -78,7 +78,22 @@ class AdaFaceIR(nn.Module):
             nn.BatchNorm1d(embedding_dim, affine=False),
         )
 
+    @property
+    def dropout_rate(self) -> float:
+        dropout: nn.Dropout = self.output_layer[1]  # type: ignore[assignment]
+        return dropout.p
+
+    def trunk(self, x: Tensor) -> Tensor:
+        """What the dropout is given."""
+        y: Tensor = self.output_layer[0](self.body(self.input_layer(x)))
+        return y
+
+    def readout(self, x: Tensor) -> Tensor:
+        """From what the dropout leaves to the embedding, not normalised."""
+        y: Tensor = self.output_layer[2:](x)
+        return y
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        raw: Tensor = self.output_layer(self.body(self.input_layer(x)))
+        raw = self.readout(self.output_layer[1](self.trunk(x)))
         norm = raw.norm(dim=1, keepdim=True).clamp_min(1e-12)
         return raw / norm, norm

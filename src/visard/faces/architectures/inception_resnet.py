@@ -161,11 +161,23 @@ class InceptionResnetV1(nn.Module):
         if classes is not None:
             self.logits = nn.Linear(embedding_dim, classes)
 
-    def forward(self, x: Tensor) -> Tensor:
+    @property
+    def dropout_rate(self) -> float:
+        return self.dropout.p
+
+    def trunk(self, x: Tensor) -> Tensor:
+        """What the dropout is given."""
         x = self.conv2d_2b(self.conv2d_2a(self.conv2d_1a(x)))
         x = self.conv2d_4b(self.conv2d_4a(self.conv2d_3b(self.maxpool_3a(x))))
         x = self.mixed_6a(self.repeat_1(x))
         x = self.mixed_7a(self.repeat_2(x))
-        x = self.avgpool_1a(self.block8(self.repeat_3(x))).flatten(1)
-        embedding: Tensor = self.last_bn(self.last_linear(self.dropout(x)))
-        return embedding
+        y: Tensor = self.avgpool_1a(self.block8(self.repeat_3(x))).flatten(1)
+        return y
+
+    def readout(self, x: Tensor) -> Tensor:
+        """From what the dropout leaves to the embedding."""
+        y: Tensor = self.last_bn(self.last_linear(x))
+        return y
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.readout(self.dropout(self.trunk(x)))

@@ -97,6 +97,20 @@ class IR(nn.Module):
             nn.BatchNorm1d(embedding_dim),
         )
 
+    @property
+    def dropout_rate(self) -> float:
+        dropout: nn.Dropout = self.output_layer[1]  # type: ignore[assignment]
+        return dropout.p
+
+    def trunk(self, x: Tensor) -> Tensor:
+        """What the dropout is given."""
+        y: Tensor = self.output_layer[0](self.body(self.input_layer(x)))
+        return y
+
+    def readout(self, x: Tensor) -> Tensor:
+        """From what the dropout leaves to the embedding."""
+        y: Tensor = self.output_layer[2:](x)
+        return y
+
     def forward(self, x: Tensor) -> Tensor:
-        embedding: Tensor = self.output_layer(self.body(self.input_layer(x)))
-        return embedding
+        return self.readout(self.output_layer[1](self.trunk(x)))

@@ -74,9 +74,22 @@ class IResNet(nn.Module):
         nn.init.ones_(self.features.weight)
         self.features.weight.requires_grad = False
 
-    def forward(self, x: Tensor) -> Tensor:
+    @property
+    def dropout_rate(self) -> float:
+        return self.dropout.p
+
+    def trunk(self, x: Tensor) -> Tensor:
+        """What the dropout is given."""
         x = self.prelu(self.bn1(self.conv1(x)))
         for stage in range(1, self.stages + 1):
             x = self.get_submodule(f"layer{stage}")(x)
-        embedding: Tensor = self.features(self.fc(self.dropout(self.bn2(x)).flatten(1)))
-        return embedding
+        y: Tensor = self.bn2(x)
+        return y
+
+    def readout(self, x: Tensor) -> Tensor:
+        """From what the dropout leaves to the embedding."""
+        y: Tensor = self.features(self.fc(x.flatten(1)))
+        return y
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.readout(self.dropout(self.trunk(x)))
