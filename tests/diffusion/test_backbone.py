@@ -8,6 +8,7 @@ from torch import Tensor
 
 from conftest import picture
 from visard.diffusion.backbone import Backbone, Posterior
+from visard.diffusion.conditioning import Conditioning
 from visard.diffusion.lora import add_lora
 from visard.errors import ModelError
 from visard.images import to_tensor
@@ -35,7 +36,7 @@ def test_shapes_and_dtypes(backbone, images):
     posterior = backbone.encode(images)
     assert posterior.mean.shape == posterior.std.shape == (2, 4, 4, 4)
     assert backbone.decode(posterior.mean).shape == images.shape
-    assert backbone.embed_text(["a photo", "a hat", ""]).shape == (3, 16, 16)
+    assert backbone.embed_text(["a photo", "a hat", ""]).text.shape == (3, 16, 16)
 
 
 def test_latents_are_scaled_on_the_way_in_and_unscaled_on_the_way_out(tiny, images):
@@ -61,7 +62,9 @@ def test_predict_x0_of_a_perfect_network_is_exact(backbone, images, monkeypatch)
     noise, t = torch.randn(z0.shape, generator=generator()), torch.tensor([10, 900])
     zt = backbone.schedule.add_noise(z0, noise, t)
     monkeypatch.setattr(backbone, "predict", lambda *_: backbone.schedule.target(z0, noise, t))
-    torch.testing.assert_close(backbone.predict_x0(zt, t, torch.empty(0)), z0, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        backbone.predict_x0(zt, t, Conditioning(torch.empty(0))), z0, rtol=1e-4, atol=1e-4
+    )
 
 
 def test_frozen_parameters_get_no_gradient_while_the_picture_does(backbone, images):
@@ -132,10 +135,10 @@ def test_autoencoder_keeps_full_precision(v_folder, images):
 
 def test_long_prompts_are_cut_with_a_warning(tiny, caplog):
     with caplog.at_level(logging.WARNING, "visard"):
-        embedding = tiny.embed_text(["photo " * 30])
+        embedding = tiny.embed_text(["photo " * 30]).text
     assert embedding.shape == (1, 16, 16)
     assert "32 tokens and the model reads 16" in caplog.text
-    torch.testing.assert_close(embedding, tiny.embed_text(["photo " * 14]))
+    torch.testing.assert_close(embedding, tiny.embed_text(["photo " * 14]).text)
 
 
 def test_save_and_load_keep_every_bit(backbone, images, tmp_path):
@@ -194,5 +197,5 @@ def test_diffusers_itself_reads_a_saved_folder(tiny, tmp_path):
     ids = theirs.tokenizer(
         ["a photo"], padding="max_length", max_length=16, return_tensors="pt", truncation=True
     )
-    assert torch.equal(theirs.text_encoder(ids.input_ids)[0], tiny.embed_text(["a photo"]))
+    assert torch.equal(theirs.text_encoder(ids.input_ids)[0], tiny.embed_text(["a photo"]).text)
     assert torch.equal(theirs.unet.conv_in.weight, tiny.unet.conv_in.weight)

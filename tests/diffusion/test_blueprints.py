@@ -34,7 +34,7 @@ def test_micro_fits_the_embedded_world(tmp_path):
         assert file.stat().st_size < 15.5e6
     backbone = Backbone.load(folder)
     assert (backbone.resolution, backbone.factor) == (128, 8)
-    assert backbone.embed_text(["a photo of a person"]).shape == (1, 32, 128)
+    assert backbone.embed_text(["a photo of a person"]).text.shape == (1, 32, 128)
 
 
 def test_sd21_has_the_published_sizes():

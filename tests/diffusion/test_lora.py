@@ -203,6 +203,10 @@ def test_headers_hold_the_allow_list_and_nothing_of_the_disk(trained, tmp_path):
 
 
 def stranger(tensors: dict[str, Tensor]) -> None:
+    tensors["lora_unet_mid_block_attentions_0_proj_in.hada_w1_a"] = torch.zeros(3, 3)
+
+
+def of_sdxl(tensors: dict[str, Tensor]) -> None:
     tensors["lora_te2_text_model_encoder_layers_0_self_attn_q_proj.alpha"] = torch.tensor(1.0)
 
 
@@ -227,7 +231,8 @@ def half(tensors: dict[str, Tensor]) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (stranger, "not a LoRA for Stable Diffusion 1.x / 2.x"),
+        (stranger, "not a LoRA for Stable Diffusion 1.x, 2.x or SDXL"),
+        (of_sdxl, "is a LoRA for SDXL, and this model is not"),
         (narrower, "1 of its 40 layers do not fit"),
         (unknown_module, "such as unet_mid_block_nowhere"),
         (not_a_number, "NaN or infinite"),

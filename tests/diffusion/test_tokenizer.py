@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from transformers import CLIPTokenizer
 
+from visard.diffusion.folders import write_tokenizer
 from visard.diffusion.tokenizer import build_tokenizer
 
 # Words inside words, shared beginnings and ends, repeats: what a careless merge table gets wrong.
@@ -26,7 +27,7 @@ WORDS = [
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tokenizer")
-    build_tokenizer(WORDS, folder, max_length=12)
+    write_tokenizer(folder, build_tokenizer(WORDS, max_length=12))
     return CLIPTokenizer.from_pretrained(folder / "tokenizer")
 
 
@@ -54,7 +55,7 @@ def test_special_tokens_frame_the_prompt_and_take_the_highest_ids(tokenizer):
 
 
 def test_old_vocabulary_files_alone_give_the_same_tokens(tokenizer, tmp_path):
-    build_tokenizer(WORDS, tmp_path, max_length=12)
+    write_tokenizer(tmp_path, build_tokenizer(WORDS, max_length=12))
     (tmp_path / "tokenizer" / "tokenizer.json").unlink()
     old = CLIPTokenizer.from_pretrained(tmp_path / "tokenizer")
     text = "a photo of zoë, middle-aged"

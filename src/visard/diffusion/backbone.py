@@ -11,22 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import CLIPTextModel, CLIPTokenizer
 
-from visard.diffusion.folders import (
-    SCHEDULER_CONFIG,
-    not_finite,
-    read_json,
-    write_index,
-    write_part,
-    write_tokenizer,
-)
+from visard.diffusion.conditioning import Conditioning
+from visard.diffusion.folders import SD, SDXL, TEXT_ENCODERS, write_index, write_part, write_tokenizer
+from visard.diffusion.loading import Parts, load_folder, quiet
 from visard.diffusion.schedule import NoiseSchedule
 from visard.diffusion.schedulers import build_scheduler
+from visard.diffusion.single_file import load_single_file
 from visard.diffusion.sources import resolve
 from visard.errors import ModelError
 from visard.storage import atomic_folder
@@ -49,29 +41,24 @@ class Posterior:
 
 
 class Backbone:
-    """A Stable Diffusion 1.x / 2.x model. Images are picture tensors `(B, 3, H, W)` in [-1, 1].
+    """A Stable Diffusion 1.x / 2.x or SDXL model. Images are picture tensors `(B, 3, H, W)` in [-1, 1].
 
-    Parts: AutoencoderKL, UNet2DConditionModel, CLIPTextModel, CLIPTokenizer (untyped in their libraries).
+    Parts: AutoencoderKL, UNet2DConditionModel and one CLIPTextModel with its CLIPTokenizer; SDXL has a second
+    pair of them (untyped in their libraries).
 
     The autoencoder runs in float32 at least, also under autocast: its activations overflow half precision.
     """
 
-    def __init__(
-        self,
-        vae: Any,
-        unet: Any,
-        text_encoder: Any,
-        tokenizer: Any,
-        scheduler_config: dict[str, Any],
-        source: str,
-        revision: str | None = None,
-    ) -> None:
-        self.vae: Any = vae
-        self.unet: Any = unet
-        self.text_encoder: Any = text_encoder
-        self.tokenizer: Any = tokenizer
-        self.scheduler_config = scheduler_config
-        self.schedule = NoiseSchedule.from_config(scheduler_config)
+    def __init__(self, parts: Parts, source: str, revision: str | None = None) -> None:
+        self.vae: Any = parts.vae
+        self.unet: Any = parts.unet
+        self.text_encoders = list(parts.text_encoders)
+        self.tokenizers = list(parts.tokenizers)
+        self.scheduler_config = parts.scheduler_config
+        self.schedule = NoiseSchedule.from_config(parts.scheduler_config)
+        self.zeros_for_empty = parts.zeros_for_empty
+        self.files = dict(parts.files)
+        """The weight files it was loaded from."""
         self.source = source
         self.revision = revision
         self._check_fit()
@@ -85,31 +72,43 @@ class Backbone:
         device: str | torch.device = "cpu",
         revision: str | None = None,
     ) -> Backbone:
-        """Load a diffusers folder, a hub id or an alias (`sources.ALIASES`). Raises ModelError.
+        """Load a diffusers folder, a safetensors file (A1111, ComfyUI), a hub id or an alias (`ALIASES`).
 
-        `dtype`: of the UNet and the text encoder.
+        `dtype`: of the UNet and the text encoders. Raises ModelError.
         """
         found = resolve(source, revision)
-        scheduler_config = read_json(found.folder / "scheduler" / SCHEDULER_CONFIG)
-        backbone = cls(
-            _load_network(AutoencoderKL, found.folder, "vae", torch.promote_types(dtype, torch.float32)),
-            _load_network(UNet2DConditionModel, found.folder, "unet", dtype),
-            _load_network(CLIPTextModel, found.folder, "text_encoder", dtype),
-            _load_tokenizer(found.folder),
-            scheduler_config,
-            found.name,
-            found.revision,
-        )
+        load = load_single_file if found.path.is_file() else load_folder
+        backbone = cls(load(found.path, dtype), found.name, found.revision)
         # Tensor cores want channels last; on CPUs it was measured to be no faster.
         layout = torch.channels_last if torch.device(device).type == "cuda" else torch.preserve_format
-        for network in (backbone.vae, backbone.unet, backbone.text_encoder):
-            network.to(device=device, memory_format=layout)
+        for network in backbone.networks.values():
+            network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
         return backbone
 
     @property
+    def is_xl(self) -> bool:
+        """Whether it is an SDXL model: two text encoders, pooled embedding, time ids."""
+        return len(self.text_encoders) > 1
+
+    @property
+    def text_encoder(self) -> Any:
+        """The text encoder; of SDXL, the first."""
+        return self.text_encoders[0]
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer; of SDXL, the first."""
+        return self.tokenizers[0]
+
+    @property
     def networks(self) -> dict[str, nn.Module]:
-        """The three networks by the name of their part."""
-        return {"vae": self.vae, "unet": self.unet, "text_encoder": self.text_encoder}
+        """The networks by the name of their part."""
+        return {"vae": self.vae, **self.adaptable}
+
+    @property
+    def adaptable(self) -> dict[str, nn.Module]:
+        """What personalisation may train: the UNet and the text encoders, by the name of their part."""
+        return {"unet": self.unet, **dict(zip(TEXT_ENCODERS, self.text_encoders, strict=False))}
 
     @property
     def device(self) -> torch.device:
@@ -141,30 +140,31 @@ class Backbone:
             ).sample
         return images
 
-    def embed_text(self, prompts: list[str]) -> Tensor:
-        """Text embeddings `(B, L, D)`; what exceeds the encoder's L tokens is cut off, with a warning."""
-        length = self.text_encoder.config.max_position_embeddings
-        for prompt in prompts:
-            tokens = len(self.tokenizer(prompt, verbose=False).input_ids)
-            if tokens > length:
-                log.warning("This prompt has %d tokens and the model reads %d: %s", tokens, length, prompt)
-        batch = self.tokenizer(
-            prompts, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
-        )
-        masked = getattr(self.text_encoder.config, "use_attention_mask", False)
-        mask = batch.attention_mask.to(self.device) if masked else None
-        embedding: Tensor = self.text_encoder(batch.input_ids.to(self.device), attention_mask=mask)[0]
-        return embedding
+    def embed_text(self, prompts: list[str]) -> Conditioning:
+        """What the prompts tell the UNet; what exceeds the encoder's L tokens is cut off, with a warning."""
+        self._warn_of_long(prompts)
+        if not self.is_xl:
+            return Conditioning(self._encode_text(prompts, 0)[0])
+        outputs = [self._encode_text(prompts, index, output_hidden_states=True) for index in (0, 1)]
+        text = torch.cat([output.hidden_states[-2] for output in outputs], dim=-1)
+        side = self.resolution
+        time_ids = torch.tensor([[side, side, 0, 0, side, side]], device=text.device, dtype=text.dtype)
+        return Conditioning(text, outputs[1].text_embeds, time_ids.repeat(len(prompts), 1))
 
-    def predict(self, zt: Tensor, t: Tensor, text: Tensor) -> Tensor:
-        """Raw float32 output of the UNet: latents `(B, C, h, w)`, timesteps `(B,)`, text `(B, L, D)`."""
+    def predict(self, zt: Tensor, t: Tensor, text: Conditioning) -> Tensor:
+        """Raw float32 output of the UNet: latents `(B, C, h, w)`, timesteps `(B,)`, what the prompts tell."""
         dtype = self.unet.dtype
+        told = text.to(self.device, dtype)
+        added = {"text_embeds": told.pooled, "time_ids": told.time_ids} if self.is_xl else None
         output: Tensor = self.unet(
-            zt.to(self.device, dtype), t.to(self.device), encoder_hidden_states=text.to(self.device, dtype)
+            zt.to(self.device, dtype),
+            t.to(self.device),
+            encoder_hidden_states=told.text,
+            added_cond_kwargs=added,
         ).sample
         return output.to(torch.promote_types(output.dtype, torch.float32))
 
-    def predict_x0(self, zt: Tensor, t: Tensor, text: Tensor) -> Tensor:
+    def predict_x0(self, zt: Tensor, t: Tensor, text: Conditioning) -> Tensor:
         """One-step estimate of the clean scaled latents, without guidance (IDDM, eq. 9)."""
         return self.schedule.x0(zt.to(self.device), self.predict(zt, t, text), t)
 
@@ -187,20 +187,29 @@ class Backbone:
 
     def pipeline(self, scheduler: str = "dpm++") -> Any:
         """A diffusers pipeline around the same networks, without safety checker; names in `SCHEDULERS`."""
-        with _quiet():  # the import warns that torchvision, which nothing here needs, is absent
+        with quiet():  # the import warns that torchvision, which nothing here needs, is absent
             import diffusers
 
-            kind: Any = diffusers.StableDiffusionPipeline
-        pipeline = kind(
-            vae=self.vae,
-            text_encoder=self.text_encoder,
-            tokenizer=self.tokenizer,
-            unet=self.unet,
-            scheduler=build_scheduler(scheduler, self.scheduler_config),
-            safety_checker=None,
-            feature_extractor=None,
-            requires_safety_checker=False,
-        )
+            kind: Any = getattr(diffusers, SDXL if self.is_xl else SD)
+        parts = {
+            "vae": self.vae,
+            "unet": self.unet,
+            "text_encoder": self.text_encoder,
+            "tokenizer": self.tokenizer,
+            "scheduler": build_scheduler(scheduler, self.scheduler_config),
+        }
+        if self.is_xl:
+            pipeline = kind(
+                **parts,
+                text_encoder_2=self.text_encoders[1],
+                tokenizer_2=self.tokenizers[1],
+                force_zeros_for_empty_prompt=self.zeros_for_empty,
+                add_watermarker=False,
+            )
+        else:
+            pipeline = kind(
+                **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
+            )
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
 
@@ -209,7 +218,7 @@ class Backbone:
 
         `dtype`: of the weights on disk. Raises StorageError, and ModelError while LoRA layers are attached.
         """
-        if getattr(self.unet, "peft_config", None) or getattr(self.text_encoder, "peft_config", None):
+        if any(getattr(network, "peft_config", None) for network in self.adaptable.values()):
             raise ModelError(
                 "The model has LoRA layers attached and cannot be saved as a whole.",
                 "Merge them first (merge_lora) or save the LoRA alone (save_lora).",
@@ -217,8 +226,14 @@ class Backbone:
         with atomic_folder(folder) as target:
             for part, network in self.networks.items():
                 write_part(target, part, network, dtype)
-            write_tokenizer(target, self.tokenizer)
-            write_index(target, self.scheduler_config)
+            for part, tokenizer in zip(("tokenizer", "tokenizer_2"), self.tokenizers, strict=False):
+                write_tokenizer(target, tokenizer, part)
+            write_index(
+                target,
+                self.scheduler_config,
+                SDXL if self.is_xl else SD,
+                zeros_for_empty=self.zeros_for_empty,
+            )
 
     def fingerprint(self) -> str:
         """A short hash of the weights and the noise schedule, to name caches by: equal models, equal hash.
@@ -239,72 +254,56 @@ class Backbone:
         with torch.autocast(self.device.type, enabled=False):
             yield
 
+    def _encode_text(self, prompts: list[str], index: int, **options: Any) -> Any:
+        tokenizer, encoder = self.tokenizers[index], self.text_encoders[index]
+        length = encoder.config.max_position_embeddings
+        batch = tokenizer(
+            prompts, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
+        )
+        masked = getattr(encoder.config, "use_attention_mask", False)
+        mask = batch.attention_mask.to(self.device) if masked else None
+        return encoder(batch.input_ids.to(self.device), attention_mask=mask, **options)
+
+    def _warn_of_long(self, prompts: list[str]) -> None:
+        length = self.text_encoder.config.max_position_embeddings
+        for prompt in prompts:
+            tokens = len(self.tokenizer(prompt, verbose=False).input_ids)
+            if tokens > length:
+                log.warning("This prompt has %d tokens and the model reads %d: %s", tokens, length, prompt)
+
     def _check_fit(self) -> None:
         """Raise ModelError when the parts come from different models."""
+        unet, vae = self.unet.config, self.vae.config
+        widths = [encoder.config.hidden_size for encoder in self.text_encoders]
         pairs = {
             "the UNet reads {} latent channels, the autoencoder gives {}": (
-                self.unet.config.in_channels,
-                self.vae.config.latent_channels,
+                unet.in_channels,
+                vae.latent_channels,
             ),
             "the UNet reads text embeddings {} wide, the text encoder gives {}": (
-                self.unet.config.cross_attention_dim,
-                self.text_encoder.config.hidden_size,
+                unet.cross_attention_dim,
+                sum(widths),
             ),
         }
+        if self.is_xl:
+            pooled = self.unet.add_embedding.linear_1.in_features - 6 * unet.addition_time_embed_dim
+            given = self.text_encoders[1].config.projection_dim
+            pairs["the UNet reads pooled embeddings {} wide, the second text encoder gives {}"] = (
+                pooled,
+                given,
+            )
         wrong = [text.format(*sizes) for text, sizes in pairs.items() if sizes[0] != sizes[1]]
-        entries, tokens = self.text_encoder.config.vocab_size, len(self.tokenizer)
-        if tokens > entries:
-            wrong.append(f"the tokenizer has {tokens} tokens, the text encoder knows {entries}")
+        for tokenizer, encoder in zip(self.tokenizers, self.text_encoders, strict=True):
+            entries, tokens = encoder.config.vocab_size, len(tokenizer)
+            if tokens > entries:
+                wrong.append(f"the tokenizer has {tokens} tokens, the text encoder knows {entries}")
         if wrong:
             raise ModelError(
                 f"The parts of {self.source} do not fit together: {'; '.join(wrong)}.",
                 "Use one whole text-to-image model (inpainting and depth variants are not supported).",
             )
-
-
-def _load_network(cls: Any, folder: Path, part: str, dtype: torch.dtype) -> Any:
-    """Load one network strictly: the libraries would fill in what is missing with random weights."""
-    keyword = "dtype" if part == "text_encoder" else "torch_dtype"
-    again = "Copy or download the whole model again."
-    try:
-        with _quiet():
-            network, report = cls.from_pretrained(
-                folder / part, use_safetensors=True, output_loading_info=True, **{keyword: dtype}
+        if getattr(vae, "latents_mean", None) is not None:
+            raise ModelError(
+                f"The autoencoder of {self.source} shifts its latents (latents_mean), as Playground's does.",
+                "Use a model with the autoencoder of Stable Diffusion or SDXL.",
             )
-    except (OSError, ValueError, RuntimeError, TypeError, KeyError, SafetensorError) as error:
-        raise ModelError(f"{folder / part} cannot be loaded: {error}", again) from error
-    for kind in ("missing_keys", "mismatched_keys"):
-        if names := sorted(map(str, report[kind])):
-            what = kind.removesuffix("_keys")
-            raise ModelError(f"{folder / part} has {len(names)} {what} weights, such as {names[0]}.", again)
-    if names := not_finite(network):
-        raise ModelError(
-            f"{folder / part} has NaN or infinite weights in {len(names)} tensors, such as {names[0]}.",
-            "The training that wrote it went wrong; use an earlier checkpoint or the original model.",
-        )
-    return network
-
-
-def _load_tokenizer(folder: Path) -> Any:
-    try:
-        with _quiet():
-            return CLIPTokenizer.from_pretrained(folder / "tokenizer")
-    except Exception as error:  # the Rust tokenizers raise plain Exception on damaged files
-        raise ModelError(
-            f"{folder / 'tokenizer'} cannot be loaded: {error}", "Copy or download the whole model again."
-        ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars and load reports from transformers; what matters in them is checked and raised."""
-    settings: Any = transformers.utils.logging
-    bars, level = settings.is_progress_bar_enabled(), settings.get_verbosity()
-    settings.disable_progress_bar()
-    settings.set_verbosity_error()
-    try:
-        yield
-    finally:
-        settings.set_verbosity(level)
-        if bars:
-            settings.enable_progress_bar()

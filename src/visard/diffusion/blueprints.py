@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig
 
-from visard.diffusion.folders import write_index, write_part
-from visard.diffusion.tokenizer import build_tokenizer
+from visard.diffusion.folders import SD, SDXL, TEXT_ENCODERS, write_index, write_part, write_tokenizer
+from visard.diffusion.loading import NETWORKS
+from visard.diffusion.tokenizer import OPEN_CLIP_PAD, build_tokenizer
 from visard.storage import atomic_folder
 
 WORDS = ("a", "photo", "of", "sks", "person", "man", "woman", "face", "portrait", "with", "hat", "glasses")
 
-# The noise schedule of Stable Diffusion 1.x and 2.x.
+# The noise schedule of Stable Diffusion 1.x, 2.x and SDXL.
 SCHEDULER = {
     "_class_name": "DDIMScheduler",
     "num_train_timesteps": 1000,
@@ -32,16 +32,45 @@ SCHEDULER = {
 
 @dataclass(frozen=True)
 class Blueprint:
-    """Constructor arguments of the three networks. `vocabulary` None: as large as the tokenizer."""
+    """Constructor arguments of the networks; SDXL has a second text encoder.
+
+    `vocabulary` None: as large as the tokenizer.
+    """
 
     vae: dict[str, Any]
     unet: dict[str, Any]
     text_encoder: dict[str, Any]
+    text_encoder_2: dict[str, Any] | None = None
     vocabulary: int | None = None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The networks it describes."""
+        return ("text_encoder", *(["text_encoder_2"] if self.text_encoder_2 else []), "vae", "unet")
+
+    def build(self, part: str, tokenizer: Any) -> Any:
+        """One of its networks with the library's initial weights; `tokenizer`: for the text encoders."""
+        arguments = getattr(self, part)
+        if part not in TEXT_ENCODERS:
+            return NETWORKS[part](**arguments)
+        size = self.vocabulary or len(tokenizer)
+        if len(tokenizer) > size:
+            raise ValueError(f"{len(tokenizer)} tokens do not fit into an embedding table of {size}.")
+        special = {
+            "bos_token_id": tokenizer.bos_token_id,
+            "eos_token_id": tokenizer.eos_token_id,
+            "pad_token_id": tokenizer.pad_token_id,
+        }
+        return NETWORKS[part](CLIPTextConfig(vocab_size=size, **special, **arguments))
 
 
 def _vae(
-    resolution: int, widths: tuple[int, ...], layers: int, groups: int, channels: int = 4
+    resolution: int,
+    widths: tuple[int, ...],
+    layers: int,
+    groups: int,
+    channels: int = 4,
+    scaling_factor: float = 0.18215,
 ) -> dict[str, Any]:
     return {
         "sample_size": resolution,
@@ -51,9 +80,20 @@ def _vae(
         "norm_num_groups": groups,
         "down_block_types": ("DownEncoderBlock2D",) * len(widths),
         "up_block_types": ("UpDecoderBlock2D",) * len(widths),
-        "scaling_factor": 0.18215,
+        "scaling_factor": scaling_factor,
     }
 
+
+# OpenAI's CLIP ViT-L/14, which Stable Diffusion 1.x reads with and SDXL too.
+CLIP_L = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "max_position_embeddings": 77,
+    "projection_dim": 768,
+}
+CLIP_VOCABULARY = 49408
 
 BLUEPRINTS = {
     # For tests: 32 px pictures, everything as narrow as the layers allow.
@@ -76,6 +116,42 @@ BLUEPRINTS = {
             "num_attention_heads": 2,
             "max_position_embeddings": 16,
             "projection_dim": 16,
+        },
+    ),
+    # SDXL for tests: two text encoders, 16 and 24 wide, and a pooled embedding of 12.
+    "tiny-sdxl": Blueprint(
+        vae=_vae(32, (4, 4, 8, 8), layers=1, groups=4, scaling_factor=0.13025),
+        unet={
+            "sample_size": 4,
+            "block_out_channels": (8, 16),
+            "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+            "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+            "layers_per_block": 1,
+            "transformer_layers_per_block": (1, 2),
+            "norm_num_groups": 4,
+            "attention_head_dim": (2, 4),
+            "cross_attention_dim": 40,
+            "use_linear_projection": True,
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": 8,
+            "projection_class_embeddings_input_dim": 60,
+        },
+        text_encoder={
+            "hidden_size": 16,
+            "intermediate_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "max_position_embeddings": 16,
+            "projection_dim": 16,
+        },
+        text_encoder_2={
+            "hidden_size": 24,
+            "intermediate_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "max_position_embeddings": 16,
+            "projection_dim": 12,
+            "hidden_act": "gelu",
         },
     ),
     # The embedded world's model: 128 px pictures, latents 16 x 16. A face is eight cells wide there, of which
@@ -103,6 +179,19 @@ BLUEPRINTS = {
             "projection_dim": 128,
         },
     ),
+    # Stable Diffusion 1.x: 860 M parameter UNet.
+    "sd15": Blueprint(
+        vae=_vae(512, (128, 256, 512, 512), layers=2, groups=32),
+        unet={
+            "sample_size": 64,
+            "block_out_channels": (320, 640, 1280, 1280),
+            "layers_per_block": 2,
+            "attention_head_dim": 8,
+            "cross_attention_dim": 768,
+        },
+        text_encoder=CLIP_L,
+        vocabulary=CLIP_VOCABULARY,
+    ),
     # Stable Diffusion 2.1-base: 865 M parameter UNet, OpenCLIP ViT-H text encoder without its last layer.
     "sd21": Blueprint(
         vae=_vae(512, (128, 256, 512, 512), layers=2, groups=32),
@@ -123,7 +212,36 @@ BLUEPRINTS = {
             "projection_dim": 512,
             "hidden_act": "gelu",
         },
-        vocabulary=49408,
+        vocabulary=CLIP_VOCABULARY,
+    ),
+    # SDXL 1.0: 2.6 G parameter UNet, CLIP ViT-L and OpenCLIP ViT-bigG text encoders.
+    "sdxl": Blueprint(
+        vae=_vae(1024, (128, 256, 512, 512), layers=2, groups=32, scaling_factor=0.13025),
+        unet={
+            "sample_size": 128,
+            "block_out_channels": (320, 640, 1280),
+            "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+            "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+            "layers_per_block": 2,
+            "transformer_layers_per_block": (1, 2, 10),
+            "attention_head_dim": (5, 10, 20),
+            "cross_attention_dim": 2048,
+            "use_linear_projection": True,
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": 256,
+            "projection_class_embeddings_input_dim": 2816,
+        },
+        text_encoder=CLIP_L,
+        text_encoder_2={
+            "hidden_size": 1280,
+            "intermediate_size": 5120,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 20,
+            "max_position_embeddings": 77,
+            "projection_dim": 1280,
+            "hidden_act": "gelu",
+        },
+        vocabulary=CLIP_VOCABULARY,
     ),
 }
 
@@ -145,25 +263,14 @@ def write_blueprint(
     folder = Path(folder)
     with atomic_folder(folder) as target, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        tokenizer = build_tokenizer(words, target, blueprint.text_encoder["max_position_embeddings"])
-        write_part(target, "text_encoder", _text_encoder(blueprint, tokenizer), dtype)
-        write_part(target, "vae", _network(AutoencoderKL, blueprint.vae), dtype)
-        write_part(target, "unet", _network(UNet2DConditionModel, blueprint.unet), dtype)
-        write_index(target, {**SCHEDULER, "prediction_type": prediction_type})
+        length = blueprint.text_encoder["max_position_embeddings"]
+        tokenizers = {"text_encoder": build_tokenizer(words, length)}
+        write_tokenizer(target, tokenizers["text_encoder"])
+        if blueprint.text_encoder_2:
+            tokenizers["text_encoder_2"] = build_tokenizer(words, length, pad=OPEN_CLIP_PAD)
+            write_tokenizer(target, tokenizers["text_encoder_2"], "tokenizer_2")
+        for part in blueprint.parts:
+            write_part(target, part, blueprint.build(part, tokenizers.get(part)), dtype)
+        pipeline = SDXL if blueprint.text_encoder_2 else SD
+        write_index(target, {**SCHEDULER, "prediction_type": prediction_type}, pipeline)
     return folder
-
-
-def _network(kind: Any, arguments: dict[str, Any]) -> Any:
-    return kind(**arguments)
-
-
-def _text_encoder(blueprint: Blueprint, tokenizer: Any) -> CLIPTextModel:
-    size = blueprint.vocabulary or len(tokenizer)
-    if len(tokenizer) > size:
-        raise ValueError(f"{len(tokenizer)} tokens do not fit into an embedding table of {size}.")
-    special = {
-        "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
-    }
-    return CLIPTextModel(CLIPTextConfig(vocab_size=size, **special, **blueprint.text_encoder))

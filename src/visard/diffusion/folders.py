@@ -1,4 +1,4 @@
-"""What a Stable Diffusion model folder (diffusers layout) holds: checking one, writing one."""
+"""What a Stable Diffusion or SDXL model folder (diffusers layout) holds: checking one, writing one."""
 
 from __future__ import annotations
 
@@ -17,16 +17,34 @@ from visard.errors import ModelError
 INDEX = "model_index.json"
 SCHEDULER_CONFIG = "scheduler_config.json"
 
-# Each part's files are alternatives grouped by need: one name of every group must be there.
+SD, SDXL = "StableDiffusionPipeline", "StableDiffusionXLPipeline"
+TEXT_ENCODERS = {"text_encoder": "CLIPTextModel", "text_encoder_2": "CLIPTextModelWithProjection"}
 WEIGHTS = {
     "unet": "diffusion_pytorch_model.safetensors",
     "vae": "diffusion_pytorch_model.safetensors",
-    "text_encoder": "model.safetensors",
+    **dict.fromkeys(TEXT_ENCODERS, "model.safetensors"),
 }
+TOKENIZER = (("vocab.json", "tokenizer.json"), ("merges.txt", "tokenizer.json"))
+
+
+def half_precision(file: str) -> str:
+    """The name diffusers gives to the fp16 variant of a weight file."""
+    return file.replace(".safetensors", ".fp16.safetensors")
+
+
+# Each part's files are alternatives grouped by need: one name of every group must be there.
 PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
-    **{part: (("config.json",), (file, f"{file}.index.json")) for part, file in WEIGHTS.items()},
-    "tokenizer": (("vocab.json", "tokenizer.json"), ("merges.txt", "tokenizer.json")),
+    **{
+        part: (("config.json",), (file, f"{file}.index.json", half_precision(file)))
+        for part, file in WEIGHTS.items()
+    },
+    "tokenizer": TOKENIZER,
+    "tokenizer_2": TOKENIZER,
     "scheduler": ((SCHEDULER_CONFIG,),),
+}
+PIPELINES = {
+    SD: ("unet", "vae", "text_encoder", "tokenizer", "scheduler"),
+    SDXL: ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler"),
 }
 PRIVATE_KEYS = ("_name_or_path", "name_or_path", "is_local", "local_files_only")
 PICKLES = (".bin", ".ckpt", ".pt", ".pth")
@@ -37,9 +55,11 @@ TEXT_PREFIX = "text_model."
 
 def missing_parts(folder: Path) -> list[str]:
     """Files that a complete model folder needs and this one lacks, as `part/file`."""
-    missing = [] if (folder / INDEX).is_file() else [INDEX]
-    for part, groups in PARTS.items():
-        for names in groups:
+    if not (folder / INDEX).is_file():
+        return [INDEX]
+    missing = []
+    for part in PIPELINES.get(pipeline_of(folder), PIPELINES[SD]):
+        for names in PARTS[part]:
             if not any((folder / part / name).is_file() for name in names):
                 missing.append(f"{part}/{names[0]}")
         missing += [f"{part}/{name}" for name in _missing_shards(folder / part, WEIGHTS.get(part))]
@@ -51,13 +71,13 @@ def check_folder(folder: Path) -> None:
     if not (folder / INDEX).is_file():
         raise ModelError(
             f"{folder} is not a diffusers model folder: it has no {INDEX}.",
-            f"Give the folder that holds {INDEX} and {'/, '.join(PARTS)}/.",
+            f"Give the folder that holds {INDEX} and {'/, '.join(PIPELINES[SD])}/.",
         )
-    kind = read_json(folder / INDEX).get("_class_name")
-    if kind != "StableDiffusionPipeline":
+    kind = pipeline_of(folder)
+    if kind not in PIPELINES:
         raise ModelError(
-            f"{folder} holds a {kind}, and only Stable Diffusion 1.x and 2.x models are supported.",
-            "Use a model whose model_index.json says StableDiffusionPipeline.",
+            f"{folder} holds a {kind}, and only Stable Diffusion 1.x, 2.x and SDXL models are supported.",
+            f"Use a model whose model_index.json says {SD} or {SDXL}.",
         )
     missing = missing_parts(folder)
     if not missing:
@@ -73,6 +93,29 @@ def check_folder(folder: Path) -> None:
     raise ModelError(
         f"{folder} is incomplete; missing: {', '.join(missing)}.", "Copy or download the whole model again."
     )
+
+
+def pipeline_of(folder: Path) -> str:
+    """The name of the diffusers pipeline that a model folder says it is. Raises ModelError."""
+    return str(read_json(folder / INDEX).get("_class_name"))
+
+
+def variant_of(folder: Path, part: str) -> str | None:
+    """ "fp16" where a part's weights are there in that variant alone."""
+    file = WEIGHTS[part]
+    whole = any((folder / part / name).is_file() for name in (file, f"{file}.index.json"))
+    return None if whole else "fp16"
+
+
+def weight_files(folder: Path) -> dict[str, Path]:
+    """The weight files that a model folder is loaded from, by `part/file`."""
+    files = {}
+    for part in PIPELINES[pipeline_of(folder)]:
+        if part in WEIGHTS:
+            name = half_precision(WEIGHTS[part]) if variant_of(folder, part) else WEIGHTS[part]
+            names = [name] if (folder / part / name).is_file() else _shards(folder / part, name)
+            files.update({f"{part}/{each}": folder / part / each for each in names})
+    return files
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -95,7 +138,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def write_part(folder: Path, part: str, module: Any, dtype: torch.dtype | None = None) -> None:
     """Write a network's config and weights (`dtype`: on disk, default as in memory) to `folder/part`."""
-    described = module.config if part == "text_encoder" else module  # transformers' way, diffusers' way
+    described = module.config if part in TEXT_ENCODERS else module  # transformers' way, diffusers' way
     write_json(folder / part / "config.json", json.loads(described.to_json_string()))
     tensors = {
         _public_name(part, name): tensor.detach().to(device="cpu", dtype=dtype or tensor.dtype).contiguous()
@@ -104,30 +147,40 @@ def write_part(folder: Path, part: str, module: Any, dtype: torch.dtype | None =
     save_file(tensors, folder / part / WEIGHTS[part], {"format": "pt"})
 
 
-def write_tokenizer(folder: Path, tokenizer: Any) -> None:
+def write_tokenizer(folder: Path, tokenizer: Any, part: str = "tokenizer") -> None:
     """Write a CLIP tokenizer in its new (tokenizer.json) and its old form (vocab.json, merges.txt)."""
-    target = folder / "tokenizer"
+    target = folder / part
     tokenizer.save_pretrained(target)
     tokenizer.backend_tokenizer.model.save(str(target))
     write_json(target / "tokenizer_config.json", read_json(target / "tokenizer_config.json"))
 
 
-def write_index(folder: Path, scheduler_config: Mapping[str, Any]) -> None:
-    """Write the scheduler's config and the model_index.json that ties the parts together."""
+def write_index(
+    folder: Path, scheduler_config: Mapping[str, Any], pipeline: str = SD, *, zeros_for_empty: bool = True
+) -> None:
+    """Write the scheduler's config and the model_index.json that ties the parts together.
+
+    `zeros_for_empty`: SDXL alone; whether an empty prompt is zeros instead of an embedding.
+    """
     write_json(folder / "scheduler" / SCHEDULER_CONFIG, scheduler_config)
-    index = {
-        "_class_name": "StableDiffusionPipeline",
+    index: dict[str, Any] = {
+        "_class_name": pipeline,
         "_diffusers_version": diffusers.__version__,
         "feature_extractor": [None, None],
         "image_encoder": [None, None],
-        "requires_safety_checker": False,
-        "safety_checker": [None, None],
         "scheduler": ["diffusers", scheduler_config["_class_name"]],
         "text_encoder": ["transformers", "CLIPTextModel"],
         "tokenizer": ["transformers", "CLIPTokenizer"],
         "unet": ["diffusers", "UNet2DConditionModel"],
         "vae": ["diffusers", "AutoencoderKL"],
     }
+    if pipeline == SDXL:
+        index["force_zeros_for_empty_prompt"] = zeros_for_empty
+        index["text_encoder_2"] = ["transformers", "CLIPTextModelWithProjection"]
+        index["tokenizer_2"] = ["transformers", "CLIPTokenizer"]
+    else:
+        index["requires_safety_checker"] = False
+        index["safety_checker"] = [None, None]
     write_json(folder / INDEX, index)
 
 
@@ -149,11 +202,14 @@ def _public_name(part: str, name: str) -> str:
 
 
 def _missing_shards(folder: Path, weights: str | None) -> list[str]:
-    index = folder / f"{weights}.index.json"
-    if weights is None or not index.is_file() or (folder / weights).is_file():
+    if weights is None or (folder / weights).is_file():
         return []
-    shards = sorted(set(read_json(index).get("weight_map", {}).values()))
-    return [shard for shard in shards if not (folder / shard).is_file()]
+    return [shard for shard in _shards(folder, weights) if not (folder / shard).is_file()]
+
+
+def _shards(folder: Path, weights: str) -> list[str]:
+    index = folder / f"{weights}.index.json"
+    return sorted(set(read_json(index).get("weight_map", {}).values())) if index.is_file() else []
 
 
 def _has_pickle(folder: Path) -> bool:

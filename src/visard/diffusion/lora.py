@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from visard.diffusion import lora_formats
 from visard.diffusion.backbone import Backbone
-from visard.diffusion.folders import TEXT_PREFIX
+from visard.diffusion.folders import TEXT_ENCODERS, TEXT_PREFIX
+from visard.diffusion.ldm_names import LdmNames
 from visard.diffusion.lora_formats import Factors
 from visard.errors import ModelError
 from visard.storage import atomic_write, load_tensors
@@ -26,7 +27,12 @@ UNET_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
 
 # Width of the text embeddings -> what other programs sort LoRA files by.
-ARCHITECTURES = {768: "stable-diffusion-v1/lora", 1024: "stable-diffusion-v2-512/lora"}
+ARCHITECTURES = {
+    768: "stable-diffusion-v1/lora",
+    1024: "stable-diffusion-v2-512/lora",
+    2048: "stable-diffusion-xl-v1-base/lora",
+}
+V2_768 = "stable-diffusion-v2-768-v/lora"
 
 
 def add_lora(
@@ -37,12 +43,13 @@ def add_lora(
 ) -> None:
     """Attach a LoRA (alpha = rank, float32) that changes nothing yet; its weights alone need gradients.
 
+    `text_encoder`: also to the text encoder, of SDXL to both.
     `generator`: of the initial down factors; default: seed 0.
     """
     backbone.freeze()
     _attach(backbone.unet, _config(rank, UNET_TARGETS))
-    if text_encoder:
-        _attach(backbone.text_encoder, _config(rank, TEXT_TARGETS))
+    for encoder in backbone.text_encoders if text_encoder else ():
+        _attach(encoder, _config(rank, TEXT_TARGETS))
     generator = generator or torch.Generator().manual_seed(0)
     for _, layer in _lora_layers(backbone):
         adapter = layer.active_adapters[-1]
@@ -67,18 +74,19 @@ def save_lora(
         raise ModelError("The model has no LoRA to save.", "Add one first (add_lora).")
     path = Path(path)
     kohya = path.with_name(f"{path.stem}.kohya{path.suffix}")
-    for file, tensors in ((path, lora_formats.to_peft(lora)), (kohya, lora_formats.to_kohya(lora))):
+    files = {path: lora_formats.to_peft(lora), kohya: lora_formats.to_kohya(lora, _xl_names(backbone))}
+    for file, tensors in files.items():
         atomic_write(file, save(tensors, _header(backbone, tensors, title, trigger)))
     return path, kohya
 
 
 def load_lora(backbone: Backbone, path: str | Path, scale: float = 1.0) -> None:
     """Attach a LoRA file of diffusers / PEFT or kohya naming, frozen; several add up. Raises ModelError."""
-    tensors, _ = load_tensors(path)
+    tensors, header = load_tensors(path)
     modules = dict(_modules(backbone))
-    lora = lora_formats.read(tensors, modules, path)
+    lora = lora_formats.read(tensors, header, modules, path, _xl_names(backbone))
     _check_fit(lora, modules, path)
-    for part, network in (("unet", backbone.unet), ("text_encoder", backbone.text_encoder)):
+    for part, network in backbone.adaptable.items():
         ranks = {
             _actual_path(network, module): factors.rank
             for module, factors in lora.items()
@@ -101,7 +109,8 @@ def load_lora(backbone: Backbone, path: str | Path, scale: float = 1.0) -> None:
 
 def merge_lora(backbone: Backbone) -> None:
     """Add the attached LoRAs to the weights they change and detach them."""
-    for network in (backbone.unet, backbone.text_encoder):
+    networks: list[Any] = list(backbone.adaptable.values())
+    for network in networks:
         for name, module in list(network.named_modules()):
             if isinstance(module, LoraLayer):
                 merging: Any = module
@@ -135,14 +144,18 @@ def _attach(network: Any, config: LoraConfig) -> None:
 
 
 def _modules(backbone: Backbone) -> Iterator[tuple[str, Any]]:
-    """Every module of UNet and text encoder by its path in LoRA files, less `text_model.`."""
-    for part, network in (("unet", backbone.unet), ("text_encoder", backbone.text_encoder)):
+    """Every module of UNet and text encoders by its path in LoRA files, less `text_model.`."""
+    for part, network in backbone.adaptable.items():
         for name, module in network.named_modules():
-            yield f"{part}.{name.removeprefix(TEXT_PREFIX)}", module
+            yield f"{part}.{name.removeprefix(TEXT_PREFIX) if part in TEXT_ENCODERS else name}", module
 
 
 def _lora_layers(backbone: Backbone) -> Iterator[tuple[str, Any]]:
     return ((path, module) for path, module in _modules(backbone) if isinstance(module, LoraLayer))
+
+
+def _xl_names(backbone: Backbone) -> LdmNames | None:
+    return LdmNames.of(backbone.unet) if backbone.is_xl else None
 
 
 def _actual_path(network: Any, module: str) -> str:
@@ -177,11 +190,13 @@ def _header(backbone: Backbone, tensors: Mapping[str, Tensor], title: str, trigg
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
-    width = backbone.unet.config.cross_attention_dim
+    width, predicted = backbone.unet.config.cross_attention_dim, backbone.schedule.prediction_type
+    known = ARCHITECTURES.get(width, "stable-diffusion/lora")
+    architecture = V2_768 if (width, predicted) == (1024, "v_prediction") else known
     return {
         "format": "pt",
         "modelspec.sai_model_spec": "1.0.0",
-        "modelspec.architecture": ARCHITECTURES.get(width, "stable-diffusion/lora"),
+        "modelspec.architecture": architecture,
         "modelspec.implementation": "diffusers",
         "modelspec.title": title,
         "modelspec.trigger_phrase": trigger,

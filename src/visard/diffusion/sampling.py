@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from visard.diffusion.backbone import Backbone
+from visard.diffusion.conditioning import Conditioning
 from visard.progress import Progress, silent
 
 # Decoding takes the most memory: this many output pixels at once, however many pictures are sampled together.
@@ -48,7 +49,10 @@ def generate(
     Raises InputError for unknown samplers.
     """
     pipeline = backbone.pipeline(scheduler)
-    text, negative = backbone.embed_text([prompt, negative_prompt]).unsqueeze(1)
+    both = backbone.embed_text([prompt, negative_prompt])
+    text, negative = both[:1], both[1:]
+    if backbone.zeros_for_empty and not negative_prompt:
+        negative = negative.without_text()
     side = backbone.unet.config.sample_size
     shape = (backbone.unet.config.in_channels, side, side)
     pictures = [torch.empty(0, 3, backbone.resolution, backbone.resolution)]
@@ -62,8 +66,8 @@ def generate(
             return kept
 
         latents = pipeline(
-            prompt_embeds=text.expand(size, -1, -1),
-            negative_prompt_embeds=negative.expand(size, -1, -1),
+            **_embeddings(text.repeat(size)),
+            **_embeddings(negative.repeat(size), "negative_"),
             num_inference_steps=steps,
             guidance_scale=guidance,
             latents=noise.to(backbone.device, backbone.unet.dtype),
@@ -73,6 +77,12 @@ def generate(
         ).images
         pictures.append(_decode(backbone, latents))
     return torch.cat(pictures)
+
+
+def _embeddings(told: Conditioning, prefix: str = "") -> dict[str, Tensor]:
+    """What a pipeline takes in place of a prompt; it makes SDXL's time ids itself."""
+    found = {f"{prefix}prompt_embeds": told.text, f"{prefix}pooled_prompt_embeds": told.pooled}
+    return {name: tensor for name, tensor in found.items() if tensor is not None}
 
 
 def _decode(backbone: Backbone, latents: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ class NoiseSchedule:
         if "Flow" in name:
             raise ModelError(
                 f"The model uses the scheduler {name}; flow-matching models are not supported.",
-                "Use a Stable Diffusion 1.x or 2.x model.",
+                "Use a Stable Diffusion 1.x, 2.x or SDXL model.",
             )
         scheduler = build_scheduler("ddpm", config)
         return cls(scheduler.alphas_cumprod, scheduler.config.prediction_type)

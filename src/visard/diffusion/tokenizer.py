@@ -8,22 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from transformers import CLIPTokenizer
 
-from visard.diffusion.folders import write_tokenizer
-
 START, END = "<|startoftext|>", "<|endoftext|>"
+OPEN_CLIP_PAD = "!"
+"""Token 0, which fills up prompts for OpenCLIP (Stable Diffusion 2.x, the second of SDXL); CLIP has END."""
 END_OF_WORD = "</w>"
 CLIP_LENGTH = 77
 
 Pair = tuple[str, str]
 
 
-def build_tokenizer(words: Iterable[str], folder: str | Path, max_length: int = CLIP_LENGTH) -> CLIPTokenizer:
-    """Build a tokenizer, write it to `folder/tokenizer`, and return it.
+def build_tokenizer(words: Iterable[str], max_length: int = CLIP_LENGTH, pad: str = END) -> CLIPTokenizer:
+    """A tokenizer in which every word is one token; `pad` fills up to `max_length`.
 
     Text is lower-cased and split as CLIP does (letters, single digits, runs of other signs) before encoding.
     The start and end tokens take the two highest ids, as in CLIP. Source: Sennrich et al. 2016 and GPT-2's
@@ -48,9 +47,7 @@ def build_tokenizer(words: Iterable[str], folder: str | Path, max_length: int = 
     ]
     vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
     merges: Any = list(ranks)  # annotated list[str] by transformers, and it means pairs
-    tokenizer = CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=max_length)
-    write_tokenizer(Path(folder), tokenizer)
-    return tokenizer
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=max_length, pad_token=pad)
 
 
 def _encode(piece: str, ranks: dict[Pair, int]) -> list[str]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from visard.budget import Budget
 from visard.diffusion.backbone import Backbone
+from visard.diffusion.conditioning import Conditioning
 from visard.errors import TrainingError
 from visard.personalization.fine_tuning import Autocast
 from visard.personalization.identity import IdentityLoss, Landmarks
@@ -79,17 +80,19 @@ class Decoupling:
         self.decode = decode or backbone.decode
         self.budget = Budget.of(settings.radius, settings.step, settings.pixel_range)
 
-    def embed(self, prompts: Sequence[str]) -> Tensor:
-        """Text embeddings (B, L, D) under the current, frozen text encoder."""
+    def embed(self, prompts: Sequence[str]) -> Conditioning:
+        """What the prompts tell the UNet under the current, frozen text encoder."""
         with torch.no_grad(), self.autocast():
             return self.backbone.embed_text(list(prompts))
 
-    def step(self, images: Tensor, centre: Tensor, text: Tensor, stage: Stage) -> tuple[Tensor, StepFigures]:
+    def step(
+        self, images: Tensor, centre: Tensor, text: Conditioning, stage: Stage
+    ) -> tuple[Tensor, StepFigures]:
         """X' after one projected sign-descent step (Algorithm 1, lines 8-12), and what was seen on the way.
 
         Raises TrainingError when the gradient is not a number.
 
-        `images` and the `centre` of the ball are (B, 3, H, W) in [-1, 1]; `text` is (B, L, D).
+        `images` and the `centre` of the ball are (B, 3, H, W) in [-1, 1]; `text` is one a photo.
         """
         figures = StepFigures()
         gradients = [
@@ -104,7 +107,7 @@ class Decoupling:
             )
         return self.budget.descend(images, gradient, centre), figures
 
-    def reconstruction_loss(self, images: Tensor, text: Tensor, noise: Noise) -> Tensor:
+    def reconstruction_loss(self, images: Tensor, text: Conditioning, noise: Noise) -> Tensor:
         """L_rec (B,) of eq. 8 as a mean over the latent: how well the frozen model denoises each photo."""
         schedule = self.backbone.schedule
         t = noise.timesteps(len(schedule))
@@ -113,7 +116,7 @@ class Decoupling:
             output = self.backbone.predict(schedule.add_noise(z0, noise.diffusion, t), t, text)
         return (output - schedule.target(z0, noise.diffusion, t)).square().flatten(1).mean(1)
 
-    def denoised(self, images: Tensor, text: Tensor, noise: Noise) -> Tensor:
+    def denoised(self, images: Tensor, text: Conditioning, noise: Noise) -> Tensor:
         """x0-hat: the one-step clean prediction as pictures (B, 3, H, W), differentiable in `images`."""
         schedule = self.backbone.schedule
         t = noise.timesteps(min(self.settings.t_max, len(schedule)))
@@ -130,7 +133,12 @@ class Decoupling:
             yield Noise(*(torch.stack(parts).to(images) for parts in zip(*each, strict=True)))
 
     def _gradient(
-        self, images: Tensor, text: Tensor, fallback: Sequence[Landmarks], stage: Stage, figures: StepFigures
+        self,
+        images: Tensor,
+        text: Conditioning,
+        fallback: Sequence[Landmarks],
+        stage: Stage,
+        figures: StepFigures,
     ) -> Tensor:
         """Gradient of each photo's own loss with respect to that photo, averaged over the draws."""
         leaf = images.detach().requires_grad_(True)
@@ -148,7 +156,12 @@ class Decoupling:
         return total / self.settings.draws
 
     def _identity_loss(
-        self, images: Tensor, text: Tensor, fallback: Sequence[Landmarks], noise: Noise, figures: StepFigures
+        self,
+        images: Tensor,
+        text: Conditioning,
+        fallback: Sequence[Landmarks],
+        noise: Noise,
+        figures: StepFigures,
     ) -> Tensor:
         if self.identity is None:
             raise ValueError("Stage II needs an identity loss")

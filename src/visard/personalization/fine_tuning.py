@@ -6,11 +6,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from visard.diffusion.backbone import Backbone, Posterior
+from visard.diffusion.conditioning import Conditioning
 from visard.diffusion.lora import add_lora
 from visard.errors import TrainingError
 from visard.personalization.settings import FineTuningSettings, PersonalizationSettings
@@ -34,7 +36,8 @@ def trainable_parameters(
     they are used.
     """
     frozen_16_bit = settings.method == "lora" and settings.fine_tuning.precision == "bf16"
-    for network in (backbone.unet, backbone.text_encoder):
+    networks: list[Any] = list(backbone.adaptable.values())
+    for network in networks:
         dtype = torch.bfloat16 if frozen_16_bit else torch.promote_types(network.dtype, torch.float32)
         nn.Module.to(network, dtype)  # diffusers' own warns of modules to keep in float32 and lists none
     backbone.freeze()
@@ -42,7 +45,8 @@ def trainable_parameters(
         add_lora(backbone, settings.lora.rank, settings.train_text_encoder, generator)
     else:
         backbone.unet.requires_grad_(True)
-        backbone.text_encoder.requires_grad_(settings.train_text_encoder)
+        for encoder in backbone.text_encoders:
+            encoder.requires_grad_(settings.train_text_encoder)
     backbone.checkpoint_gradients(settings.save_memory)
     return {
         f"{prefix}.{name}": parameter
@@ -102,8 +106,8 @@ class FineTuning:
             eps=settings.epsilon,
             weight_decay=settings.weight_decay,
         )
-        self._trains_text = any(name.startswith("text_encoder.") for name in self.parameters)
-        self._embedded: dict[str, Tensor] = {}
+        self._trains_text = any(name.startswith("text_encoder") for name in self.parameters)
+        self._embedded: dict[str, Conditioning] = {}
         self._require_gradients(False)
 
     def step(self, photos: PhotoSet) -> Losses:
@@ -141,8 +145,8 @@ class FineTuning:
             )
         self.optimizer.step()
 
-    def _embed(self, prompts: Sequence[str]) -> Tensor:
-        """Text embeddings (B, L, D); kept for the whole run when the text encoder does not train."""
+    def _embed(self, prompts: Sequence[str]) -> Conditioning:
+        """What the prompts tell the UNet; kept for the whole run when the text encoder does not train."""
         if self._trains_text:
             return self.backbone.embed_text(list(prompts))
         for prompt in prompts:
@@ -150,8 +154,8 @@ class FineTuning:
                 prompt not in self._embedded
             ):  # one at a time: in a batch the last bit would depend on its company
                 with torch.no_grad():
-                    self._embedded[prompt] = self.backbone.embed_text([prompt])[0]
-        return torch.stack([self._embedded[prompt] for prompt in prompts])
+                    self._embedded[prompt] = self.backbone.embed_text([prompt])
+        return Conditioning.cat([self._embedded[prompt] for prompt in prompts])
 
     def _require_gradients(self, required: bool) -> None:
         for parameter in self.parameters.values():

@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from torch import Tensor
 
+from visard.diffusion.conditioning import Conditioning
 from visard.personalization.decoupling import Decoupling, Stage, StepFigures
 from visard.personalization.encoding import encoded
 from visard.personalization.fine_tuning import FineTuning, Losses, PhotoSet
@@ -112,7 +113,7 @@ class Iddm:
         self.images = originals
         """X'; stays floating point between rounds."""
         self.centre = originals
-        self._text: Tensor | None = None
+        self._text: Conditioning | None = None
         self._stale = True
 
     def __iter__(self) -> Iterator[tuple[Move, Losses | StepFigures]]:
