@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from visard.errors import InputError, StorageError
+from visard.storage import atomic_folder
 
 
 def begin(out: Path) -> partial[None]:
     """What does one chore: writes its name, or goes wrong as its name says."""
     return partial(chore, out)
+
+
+def begin_at(out: Path, place: str) -> Callable[[str], None]:
+    """As `begin`, and says at which place each chore was done."""
+
+    def work(name: str) -> None:
+        with (out / "places.txt").open("a") as file:
+            file.write(f"{place} {os.getpid()} {name}\n")
+        chore(out, name)
+
+    return work
 
 
 def refuse(out: Path) -> partial[None]:
@@ -32,3 +45,7 @@ def chore(out: Path, name: str) -> None:
         os._exit(9)
     if name.startswith("endless"):
         time.sleep(600)
+    if name.startswith("half"):
+        with atomic_folder(out / "never") as fresh:
+            (fresh / "begun").touch()
+            time.sleep(600)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from visard.benchmark import pool
+from visard import pool
 from visard.benchmark.people import Camera, Sitting, Studio, world_camera
 from visard.benchmark.protocol import Protocol, Unit
 from visard.benchmark.unit import Result, Workshop, read_result
@@ -57,8 +57,7 @@ def run(
     _finish(
         pool.run(
             [each for each in sittings if not each.done(out)],
-            partial(open_studio, out, kit, camera),
-            workers=job.workers,
+            [partial(open_studio, out, kit, camera)] * job.workers,
             watch=lambda left: progress("photographs", len(sittings) - len(left), len(sittings)),
         )
     )
@@ -68,8 +67,7 @@ def run(
         _class_pictures(protocol, kit, progress)
     failures = pool.run(
         open_units,
-        partial(Workshop, out, kit, keep_models=job.keep_models),
-        workers=job.workers,
+        [partial(Workshop, out, kit, keep_models=job.keep_models)] * job.workers,
         watch=Pace(units, open_units, protocol, out, job.workers, progress).watch,
     )
     _finish(failures)
@@ -97,7 +95,7 @@ def _class_pictures(protocol: Protocol, kit: str, progress: Progress) -> None:
     """Made once before the workers start, who would each make them."""
     settings = protocol.settings
     if settings.needs_class_pictures:
-        with pool.one_thread():
+        with pool.limited_threads():
             backbone = open_kit(kit, protocol.device).backbone()
             class_posteriors(backbone, settings.prompts.prior, settings.prior, progress=progress)
 

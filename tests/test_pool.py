@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import support.chores
-from visard.benchmark import pool
+from visard import pool
 from visard.errors import InputError, StorageError
 
 
@@ -24,7 +24,7 @@ def test_in_one_process_failures_do_not_stop_the_others(tmp_path: Path) -> None:
     seen: list[list[str]] = []
     units = ["one", "refused", "bug", "two"]
     start = partial(support.chores.begin, tmp_path)
-    failures = pool.run(units, start, workers=1, watch=lambda left: seen.append(list(left)))
+    failures = pool.run(units, [start], watch=lambda left: seen.append(list(left)))
     assert names(tmp_path) == set(units)
     assert failures["refused"] == "not this one\ntry another"
     assert "KeyError: 'bug'" in failures["bug"]
@@ -34,20 +34,43 @@ def test_in_one_process_failures_do_not_stop_the_others(tmp_path: Path) -> None:
 def test_a_full_disk_stops_everything(tmp_path: Path) -> None:
     start = partial(support.chores.begin, tmp_path)
     with pytest.raises(StorageError, match="full"):
-        pool.run(["full", "never"], start, workers=1, watch=quiet)
+        pool.run(["full", "never"], [start], watch=quiet)
     assert names(tmp_path) == {"full"}
 
 
 def test_processes_share_the_work_and_one_that_dies_costs_one_unit(tmp_path: Path) -> None:
     units = ["a", "refused", "dies", "b", "c", "d"]
     start = partial(support.chores.begin, tmp_path)
-    failures = pool.run(units, start, workers=2, watch=quiet)
+    failures = pool.run(units, [start] * 2, watch=quiet)
     assert names(tmp_path) == set(units)
     assert set(failures) == {"refused", "dies"}
     assert failures["refused"] == "not this one\ntry another"
     assert failures["dies"] == pool.DIED
     assert len({(tmp_path / unit).read_text() for unit in units}) >= 2
     assert not multiprocessing.active_children()
+
+
+def test_a_place_has_one_process_at_a_time_and_another_when_that_died(tmp_path: Path) -> None:
+    starts = [partial(support.chores.begin_at, tmp_path, place) for place in ("gpu 0", "gpu 1")]
+    failures = pool.run(["dies 1", "dies 2", "a", "b"], starts, watch=quiet)
+    assert set(failures) == {"dies 1", "dies 2"}
+    done = [line.rsplit(" ", 2) for line in (tmp_path / "places.txt").read_text().splitlines()]
+    assert len(done) == 4
+    assert {place.split()[1] for place, *_ in done} == {"0", "1"}
+
+
+def test_a_worker_that_is_stopped_leaves_no_half_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "TICK", 0.1)
+
+    def interrupt(left: Sequence[str]) -> None:
+        if list(tmp_path.glob(".never.*/begun")):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pool.run(["half", "short"], [partial(support.chores.begin, tmp_path)] * 2, watch=interrupt)
+    assert names(tmp_path) - {"short"} == {"half"}
 
 
 def test_ctrl_c_ends_all_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,14 +81,14 @@ def test_ctrl_c_ends_all_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pool.run(["endless", "short"], partial(support.chores.begin, tmp_path), workers=2, watch=interrupt)
+        pool.run(["endless", "short"], [partial(support.chores.begin, tmp_path)] * 2, watch=interrupt)
     assert not multiprocessing.active_children()
 
 
 def test_a_worker_that_cannot_begin_says_why(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no kit"):
-        pool.run(["a", "b"], partial(support.chores.refuse, tmp_path), workers=2, watch=quiet)
+        pool.run(["a", "b"], [partial(support.chores.refuse, tmp_path)] * 2, watch=quiet)
 
 
 def test_nothing_to_do(tmp_path: Path) -> None:
-    assert pool.run([], partial(support.chores.refuse, tmp_path), workers=2, watch=quiet) == {}
+    assert pool.run([], [partial(support.chores.refuse, tmp_path)] * 2, watch=quiet) == {}

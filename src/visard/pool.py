@@ -1,8 +1,9 @@
-"""Units of work over processes of one thread each: interrupted, killed or failing, the others' work stays."""
+"""Units of work over processes: interrupted, killed or failing, the others' work stays."""
 
 from __future__ import annotations
 
 import signal
+import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -35,32 +36,35 @@ class Failure:
     fatal: bool = False
 
 
-def run(units: Sequence[T], start: Start[T], *, workers: int, watch: Watch[T]) -> dict[T, str]:
-    """Do every unit, `workers` at a time; returns those that failed, with the reason.
+def run(units: Sequence[T], starts: Sequence[Start[T]], *, watch: Watch[T], threads: int = 1) -> dict[T, str]:
+    """Do every unit, in a process for each of `starts`; returns those that failed, with the reason.
 
-    A worker computes on one thread, so that results do not depend on how many there are; a single worker is
-    this process. Raises StorageError when the disk is full; Ctrl-C ends all workers at once.
+    A worker computes on as many `threads` however many workers there are, so that results do not depend on
+    their number; a single worker is this process. Raises StorageError when the disk is full; Ctrl-C ends all
+    workers at once.
     """
     if not units:
         return {}
     watch(units)
-    return _alone(units, start, watch) if workers == 1 else _Crew(units, start, workers, watch).run()
+    if len(starts) == 1:
+        return _alone(units, starts[0], watch, threads)
+    return _Crew(units, starts, watch, threads).run()
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch compute on one thread."""
+def limited_threads(count: int = 1) -> Iterator[None]:
+    """Let torch compute on `count` threads."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:
         torch.set_num_threads(before)
 
 
-def _alone(units: Sequence[T], start: Start[T], watch: Watch[T]) -> dict[T, str]:
+def _alone(units: Sequence[T], start: Start[T], watch: Watch[T], threads: int) -> dict[T, str]:
     failures: dict[T, str] = {}
-    with one_thread():
+    with limited_threads(threads):
         work = start()
         for index, unit in enumerate(units, start=1):
             failure = _attempt(work, unit)
@@ -84,10 +88,11 @@ def _as_known(error: Exception) -> VisardError:
     return error if isinstance(error, VisardError) else VisardError(traceback.format_exc())
 
 
-def _serve(pipe: connection.Connection[Any, Any], start: Start[T]) -> None:
+def _serve(pipe: connection.Connection[Any, Any], start: Start[T], threads: int) -> None:
     """A worker process: units come in, None or a Failure goes out."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first process ends the others
-    torch.set_num_threads(1)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by an exception, so that half a file is removed
+    torch.set_num_threads(threads)
     with suppress(EOFError, BrokenPipeError):  # the first process is gone
         try:
             work = start()
@@ -99,10 +104,11 @@ def _serve(pipe: connection.Connection[Any, Any], start: Start[T]) -> None:
 
 
 class _Worker(Generic[T]):
-    def __init__(self, start: Start[T]) -> None:
+    def __init__(self, start: Start[T], threads: int) -> None:
         context = get_context("spawn")  # torch's threads do not survive a fork
+        self.start = start
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, start), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, start, threads), daemon=True)
         self.process.start()
         theirs.close()  # so that the end of the process ends the pipe
         self.unit: T | None = None
@@ -123,13 +129,16 @@ class _Worker(Generic[T]):
         if self.unit is None:
             self.process.join(FAREWELL)
         self.process.terminate()
+        self.process.join(FAREWELL)
+        self.process.kill()
         self.process.join()
 
 
 class _Crew(Generic[T]):
-    def __init__(self, units: Sequence[T], start: Start[T], workers: int, watch: Watch[T]) -> None:
-        self.waiting, self.start, self.watch = deque(units), start, watch
-        self.size = min(workers, len(units))
+    def __init__(self, units: Sequence[T], starts: Sequence[Start[T]], watch: Watch[T], threads: int) -> None:
+        self.waiting, self.watch, self.threads = deque(units), watch, threads
+        self.vacant = list(starts)
+        """What no process has begun with, or the process died."""
         self.workers: list[_Worker[T]] = []
         self.failures: dict[T, str] = {}
 
@@ -147,8 +156,9 @@ class _Crew(Generic[T]):
 
     def _employ(self) -> bool:
         """Give everybody something to do; whether anybody has."""
-        while self.waiting and len(self.workers) < self.size:
-            self.workers.append(_Worker(self.start))
+        idle = sum(worker.unit is None for worker in self.workers)
+        for _ in range(min(len(self.vacant), len(self.waiting) - idle)):
+            self.workers.append(_Worker(self.vacant.pop(0), self.threads))
         for worker in [each for each in self.workers if each.unit is None]:
             if self.waiting:
                 worker.give(self.waiting.popleft())
@@ -172,6 +182,7 @@ class _Crew(Generic[T]):
     def _dismiss(self, worker: _Worker[T]) -> None:
         worker.dismiss()
         self.workers.remove(worker)
+        self.vacant.append(worker.start)
 
     def _left(self) -> list[T]:
         return [worker.unit for worker in self.workers if worker.unit is not None] + list(self.waiting)
