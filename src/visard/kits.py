@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -19,7 +18,10 @@ from visard.faces.refinement import RefinedDetector
 from visard.faces.regressor import FaceRegressor, RegressorRow
 from visard.faces.scrfd import DetectorRow, Scrfd
 from visard.faces.weights import load_weights
-from visard.settings import from_toml
+from visard.settings import from_table, read_toml
+from visard.zoo.folder import models_folder, sha256
+from visard.zoo.rows import Licence, expanded, licence
+from visard.zoo.table import RUNTIMES, entries
 
 if TYPE_CHECKING:
     from visard.diffusion.backbone import Backbone
@@ -45,6 +47,8 @@ class EncoderRow:
 class KitFile:
     """What a kit's TOML file says; paths in it are relative to it.
 
+    licence: that of its own models; a row may say otherwise, and one that says `zoo = "irse50"` need not
+    repeat what `visard models list` knows.
     backbone: a model folder beside the file, a hub id or an alias. gallery: photos of strangers, a folder
     for each. features: the network behind FID and KID.
     landmarks: the regressor that refines the detector's.
@@ -52,6 +56,7 @@ class KitFile:
     """
 
     name: str
+    licence: str = ""
     backbone: str = ""
     detector: DetectorRow | None = None
     landmarks: RegressorRow | None = None
@@ -164,20 +169,46 @@ class Kit:
         """Name, family and hash of each surrogate, for records and reports."""
         return [ModelId(row.name, row.family, self.digest(row.file)) for row in self._rows("surrogate")]
 
+    def digested_recognizers(self) -> list[tuple[Recognizer, str]]:
+        """Every recogniser with the digest of its file."""
+        return [(self._recognizer(row), self.digest(row.file)) for row in self.contents.recognizers]
+
     def digest(self, file: Path) -> str:
         """The SHA-256 of one of the kit's files. Raises ModelError when it is missing or another one."""
         path = self.file.parent / file
         if not path.is_file():
+            published = path.is_relative_to(models_folder())
             raise ModelError(
-                f"The kit {self.name} lacks {path}.", f"Copy the file there, or correct {self.file}."
+                f"The kit {self.name} lacks {path}.",
+                f"Get its file, then: visard models add FILE --as {path.parent.name}"
+                if published
+                else f"Copy the file there, or correct {self.file}.",
             )
-        digest = _sha256(path)
+        digest = sha256(path)
         if self.contents.sha256.get(file.as_posix(), digest) != digest:
             raise ModelError(
                 f"{path} is not the file the kit {self.name} was made with.",
                 f"Get the right file, or correct its sha256 in {self.file}.",
             )
         return digest
+
+    def licences(self) -> list[Licence]:
+        """What the makers of each of its models allow."""
+        kit = self.contents
+        found = []
+        if kit.backbone:
+            beside = (self.file.parent / kit.backbone).is_dir()
+            known = kit.backbone if not beside and kit.backbone in entries() else ""
+            own = kit.licence if beside else ""
+            found.append(licence(kit.backbone, "base model", zoo=known, own=own))
+        if (row := kit.detector) is not None:
+            found.append(licence(row.name, "detector", zoo=row.zoo, own=row.licence or kit.licence))
+        for each in kit.recognizers:
+            found.append(licence(each.name, each.role, zoo=each.zoo, own=each.licence or kit.licence))
+        for other in (*kit.regressors, kit.landmarks, kit.features, kit.matcher):
+            if other is not None:
+                found.append(licence(other.name, "instrument", own=kit.licence))
+        return list(dict.fromkeys(found))  # one network may be two instruments
 
     def _rows(self, role: str) -> list[RecognizerRow]:
         return [row for row in self.contents.recognizers if row.role == role]
@@ -193,6 +224,12 @@ class Kit:
 
     def _check_roles(self) -> None:
         """A judge that took part in training would only repeat what it was taught to say."""
+        for surrogate in self._rows("surrogate"):
+            if surrogate.architecture in RUNTIMES:
+                raise ModelError(
+                    f"The surrogate {surrogate.name} has no gradient: {surrogate.architecture} runs it.",
+                    "Let it be a judge, or choose a model that torch runs.",
+                )
         for surrogate, judge in product(self._rows("surrogate"), self._rows("judge")):
             if _same_file(self.file.parent / surrogate.file, self.file.parent / judge.file):
                 raise ModelError(
@@ -219,7 +256,7 @@ def open_kit(name: str | Path = "world", device: str = "cpu") -> Kit:
     file = WORLD if str(name) == "world" else Path(name)
     if not file.is_file():
         raise InputError(f"There is no kit {name}.", 'Give the path of a kit file, or "world".')
-    return Kit(file, from_toml(KitFile, file), device)
+    return Kit(file, from_table(KitFile, expanded(read_toml(file))), device)
 
 
 def _load_encoder(row: EncoderRow) -> Encoder:
@@ -233,12 +270,4 @@ def _same_file(first: Path, second: Path) -> bool:
         return True
     if not (first.is_file() and second.is_file()) or first.stat().st_size != second.stat().st_size:
         return False
-    return _sha256(first) == _sha256(second)
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return sha256(first) == sha256(second)

@@ -40,6 +40,7 @@ def build(name: str, job: Job) -> dict[str, Any]:
     regressors = _row(job.out, "regressors")
     contents: dict[str, Any] = {
         "name": "world",
+        "licence": "Apache-2.0",
         "backbone": FOLDER,
         "gallery": "gallery",
         "detector": rows["detector"],
