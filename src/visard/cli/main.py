@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from visard import __version__
-from visard.cli import audit, bench, bench_step, demo, generate, inspect, personalize, world
+from visard.cli import audit, bench, bench_step, demo, generate, inspect, models, personalize, world
 from visard.cli.console import explain, note
 from visard.errors import INTERRUPTED, StorageError, TrainingError, VisardError
 from visard.storage import FULL, storage_error
@@ -67,6 +67,7 @@ app.command("demo")(demo.demo)
 bench.app.command("step")(bench_step.step)
 bench.app.command("blueprint")(bench_step.blueprint)
 app.add_typer(bench.app, name="bench")
+app.add_typer(models.app, name="models")
 app.add_typer(world.app, name="world")
 
 
