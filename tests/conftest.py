@@ -2,13 +2,15 @@
 
 Checks marked `real` run where VISARD_REAL_DATA names a folder that holds photos/lfw10x10/<person>/*.jpg,
 photos/person-512/set_<A|B|C>/* and, in models/, mobilefacenet-y1-128d.safetensors, scrfd_500m_kps.onnx and
-openvino/face-reidentification-retail-0095.xml. Elsewhere they are deselected, and pytest says how many.
+openvino/face-reidentification-retail-0095.xml. Those marked `bitsandbytes` run where it is installed.
+Elsewhere they are deselected, and pytest says how many.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ import pytest
 from PIL import Image
 
 VARIABLE = "VISARD_REAL_DATA"
+EIGHT_BIT = "bitsandbytes"
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
@@ -23,15 +26,17 @@ os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"real: needs real photos and weights; {VARIABLE} names their folder")
+    config.addinivalue_line("markers", f"{EIGHT_BIT}: needs the extra `memory`")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if VARIABLE in os.environ:
-        return
-    real = [item for item in items if item.get_closest_marker("real")]
-    if real:
-        config.hook.pytest_deselected(items=real)
-        items[:] = [item for item in items if item not in real]
+    lacking = [] if VARIABLE in os.environ else ["real"]
+    if find_spec(EIGHT_BIT) is None:
+        lacking.append(EIGHT_BIT)
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in lacking)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from visard.errors import InputError
 from visard.images import SUFFIXES, center_crop, read_folder, save_image, to_tensor
 from visard.kits import Kit, open_kit
 from visard.models import Personalized, choose_device, load_model
+from visard.personalization import memory_plans
 from visard.personalization import personalize as personalization
 from visard.personalization.personalize import Result
 from visard.personalization.settings import PersonalizationSettings
@@ -38,20 +39,27 @@ def personalize(
     privacy: str | None = None,
     config: str | Path | PersonalizationSettings | None = None,
     device: str = "auto",
+    memory: str = "none",
     resume: bool = True,
     progress: Progress = silent,
+    tell: Callable[[str], None] = lambda text: None,
     **changes: Any,
 ) -> Result:
     """Teach a model the person in the folder `photos`; the run is written to the folder `out`.
 
     privacy: "low", "medium" or "high" (the default). config: settings, or a TOML file of them such as the
-    run.toml of an earlier run. changes: single settings, nested ones as dictionaries:
+    run.toml of an earlier run. memory: a plan of `memory_plans.PLANS`, or "auto"; `tell` hears what it means.
+    changes: single settings, nested ones as dictionaries:
     `seed=1, fine_tuning={"steps": 400}`. Raises InputError, ModelError, StorageError, TrainingError.
     """
     models = _kit(kit, device)
     settings = _settings(models, config, privacy, changes)
     pictures = read_folder(photos)
     backbone = models.backbone(base)
+    if memory != "none":
+        plan = memory_plans.choose(memory, settings, backbone)
+        settings = memory_plans.applied(plan, settings, changes)
+        tell(memory_plans.description(plan, settings, backbone))
     return personalization.run(
         settings,
         torch.stack([to_tensor(center_crop(photo.image, backbone.resolution)) for photo in pictures]),

@@ -42,3 +42,12 @@ class TrainingError(VisardError):
     """A training that cannot go on, such as a loss that is not a number."""
 
     exit_code = 5
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that the machine's or a GPU's memory is full, in Python's words or in torch's."""
+    # torch's class is too slow to import for a check, and on a CPU it raises a plain RuntimeError.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    signs = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)

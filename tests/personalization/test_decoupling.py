@@ -12,7 +12,7 @@ from personalization.fakes import LANDMARKS, FakeDetector, photos, recognizer
 from visard.budget import Budget
 from visard.diffusion.backbone import Backbone
 from visard.errors import TrainingError
-from visard.personalization.decoupling import Decoupling, Stage
+from visard.personalization.decoupling import Decoupling, Stage, StepFigures
 from visard.personalization.fine_tuning import autocast
 from visard.personalization.identity import IdentityLoss, prototypes
 from visard.personalization.settings import DecouplingSettings
@@ -145,6 +145,22 @@ def test_the_micro_batch_changes_memory_and_not_the_result(backbone: Backbone) -
         assert moved.shape == (4, 3, 32, 32)
     assert torch.equal(results[0], results[1])
     assert torch.equal(results[0], results[2])
+
+
+@pytest.mark.parametrize("stage", [Stage.FIDELITY, Stage.IDENTITY])
+def test_the_gradient_of_a_photo_does_not_depend_on_its_company(backbone: Backbone, stage: Stage) -> None:
+    gradients = []
+    for size in (1, 3, 4):
+        decoupling = build(backbone, replace(SETTINGS, micro_batch=size))
+        text = decoupling.embed(["a photo of sks person"] * 4)
+        parts = [
+            decoupling._gradient(photos()[rows], text[rows], [LANDMARKS] * 4, stage, StepFigures())
+            for rows in decoupling._micro_batches(4)
+        ]
+        gradients.append(torch.cat(parts))
+    largest = gradients[0].abs().max()
+    for other in gradients[1:]:  # float32 rounding, on the scale of the largest
+        assert (other - gradients[0]).abs().max() < 1e-5 * largest
 
 
 def test_more_draws_average_the_gradient(backbone: Backbone) -> None:

@@ -111,6 +111,34 @@ def test_the_loss_is_equation_four(backbone: Backbone, prediction: str) -> None:
     assert losses.prior == pytest.approx(error[2:].mean().item(), rel=1e-5)
 
 
+@pytest.mark.parametrize("train_text_encoder", [True, False])
+def test_pictures_one_at_a_time_have_the_gradient_of_all_at_once(
+    fresh, train_text_encoder: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:  # type: ignore[no-untyped-def]
+    found = []
+    for size in (0, 1, 3):
+        tuning = FineTuningSettings(learning_rate=1e-3, steps=20, micro_batch=size, prior_weight=0.7)
+        options = {"fine_tuning": tuning, "train_text_encoder": train_text_encoder}
+        fine_tuning, reference = build(fresh(), **options)
+        gradients: dict[str, torch.Tensor] = {}
+
+        def keep(fine_tuning=fine_tuning, gradients=gradients) -> None:  # type: ignore[no-untyped-def]
+            named = fine_tuning.parameters.items()
+            gradients.update({name: each.grad.clone() for name, each in named if each.grad is not None})
+
+        monkeypatch.setattr(fine_tuning.optimizer, "step", keep)
+        losses = fine_tuning.step(reference)
+        found.append((losses, gradients))
+    (losses, whole), *others = found
+    largest = max(each.abs().max().item() for each in whole.values())
+    for other, gradients in others:
+        assert other.instance == pytest.approx(losses.instance, rel=1e-5)
+        assert other.prior == pytest.approx(losses.prior, rel=1e-5)
+        assert gradients.keys() == whole.keys()
+        for name, gradient in gradients.items():  # float32 rounding, on the scale of the largest
+            assert (gradient - whole[name]).abs().max() < 1e-5 * largest
+
+
 def test_one_optimizer_carries_its_moments_over_the_whole_run(backbone: Backbone) -> None:
     fine_tuning, reference = build(backbone)
     for _ in range(3):

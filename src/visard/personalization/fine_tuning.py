@@ -15,6 +15,7 @@ from visard.diffusion.backbone import Backbone, Posterior
 from visard.diffusion.conditioning import Conditioning
 from visard.diffusion.lora import add_lora
 from visard.errors import TrainingError
+from visard.personalization.optimizers import build_optimizer, optimizer_state, restore_optimizer
 from visard.personalization.settings import FineTuningSettings, PersonalizationSettings
 from visard.personalization.streams import DataOrder
 
@@ -22,8 +23,13 @@ Autocast = Callable[[], AbstractContextManager[object]]
 
 
 def autocast(backbone: Backbone, precision: str) -> Autocast:
-    """A fresh bf16 autocast region for the networks of `backbone`, or one that does nothing for "fp32"."""
-    return lambda: torch.autocast(backbone.device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+    """A fresh bf16 autocast region for the networks of `backbone`, or one that does nothing for "fp32".
+
+    Without autocast's cache, which holds on to a copy of every weight in case it is used again: none is.
+    """
+    return lambda: torch.autocast(
+        backbone.device.type, dtype=torch.bfloat16, enabled=precision == "bf16", cache_enabled=False
+    )
 
 
 def trainable_parameters(
@@ -99,14 +105,8 @@ class FineTuning:
         self.backbone, self.parameters, self.settings = backbone, dict(parameters), settings
         self.class_photos, self.generator = class_photos, generator
         self.autocast = autocast(backbone, settings.precision)
-        self.optimizer = torch.optim.AdamW(
-            self.parameters.values(),
-            lr=learning_rate,
-            betas=(settings.beta1, settings.beta2),
-            eps=settings.epsilon,
-            weight_decay=settings.weight_decay,
-        )
-        self._trains_text = any(name.startswith("text_encoder") for name in self.parameters)
+        self.optimizer = build_optimizer(self.parameters, settings, learning_rate)
+        self.trains_text = any(name.startswith("text_encoder") for name in self.parameters)
         self._embedded: dict[str, Conditioning] = {}
         self._require_gradients(False)
 
@@ -118,24 +118,38 @@ class FineTuning:
             class_latents, class_prompts = self.class_photos.draw(self.settings.class_batch, self.generator)
             latents, prompts = torch.cat([latents, class_latents]), prompts + class_prompts
         noise = torch.randn(latents.shape, generator=self.generator).to(latents)
-        schedule = self.backbone.schedule
-        t = torch.randint(len(schedule), (len(latents),), generator=self.generator)
+        t = torch.randint(len(self.backbone.schedule), (len(latents),), generator=self.generator)
         t = t.to(latents.device)
+        # Eq. 4 as one weighted sum: its parts may be computed one after another.
+        weights = latents.new_full(
+            (len(latents),), self.settings.prior_weight / max(1, len(latents) - instances)
+        )
+        weights[:instances] = 1 / instances
+        errors = []
         self._require_gradients(True)
         try:
-            with self.autocast():
-                output = self.backbone.predict(schedule.add_noise(latents, noise, t), t, self._embed(prompts))
-            error = (output - schedule.target(latents, noise, t)).square().flatten(1).mean(1)
-            instance = error[:instances].mean()
-            prior = error[instances:].sum() / max(1, len(error) - instances)
-            self._update(instance + self.settings.prior_weight * prior)
+            size = self.settings.micro_batch or len(latents)
+            for start in range(0, len(latents), size):
+                rows = slice(start, start + size)
+                error = self._error(latents[rows], prompts[rows], noise[rows], t[rows])
+                (weights[rows] * error).sum().backward()  # type: ignore[no-untyped-call]
+                errors.append(error.detach())
+            error = torch.cat(errors)
+            self._update((weights * error).sum())
         finally:
             self.optimizer.zero_grad(set_to_none=True)
             self._require_gradients(False)
-        return Losses(instance.item(), prior.item())
+        prior = error[instances:].sum() / max(1, len(error) - instances)
+        return Losses(error[:instances].mean().item(), prior.item())
+
+    def _error(self, latents: Tensor, prompts: Sequence[str], noise: Tensor, t: Tensor) -> Tensor:
+        """How far off (B,) the network is for each picture, as a mean over the latent."""
+        schedule = self.backbone.schedule
+        with self.autocast():
+            output = self.backbone.predict(schedule.add_noise(latents, noise, t), t, self._embed(prompts))
+        return (output - schedule.target(latents, noise, t)).square().flatten(1).mean(1)
 
     def _update(self, loss: Tensor) -> None:
-        loss.backward()  # type: ignore[no-untyped-call]
         limit = self.settings.clip_norm or math.inf
         norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), limit)
         if not (torch.isfinite(loss) and torch.isfinite(norm)):
@@ -145,9 +159,15 @@ class FineTuning:
             )
         self.optimizer.step()
 
+    def remember(self, prompts: Sequence[str]) -> None:
+        """Embed every prompt now, if the text encoder does not train: it is not needed again."""
+        if not self.trains_text:
+            with self.autocast():
+                self._embed(prompts)
+
     def _embed(self, prompts: Sequence[str]) -> Conditioning:
         """What the prompts tell the UNet; kept for the whole run when the text encoder does not train."""
-        if self._trains_text:
+        if self.trains_text:
             return self.backbone.embed_text(list(prompts))
         for prompt in prompts:
             if (
@@ -164,21 +184,11 @@ class FineTuning:
     def state(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Trained weights by name, and the optimiser's tensors as `name/slot`."""
         weights = {name: parameter.detach() for name, parameter in self.parameters.items()}
-        slots = {
-            f"{name}/{slot}": value
-            for name, parameter in self.parameters.items()
-            for slot, value in self.optimizer.state.get(parameter, {}).items()
-        }
-        return weights, slots
+        return weights, optimizer_state(self.optimizer, self.parameters)
 
     def restore(self, weights: Mapping[str, Tensor], slots: Mapping[str, Tensor]) -> None:
         """Continue from what `state` returned."""
         with torch.no_grad():
             for name, parameter in self.parameters.items():
                 parameter.copy_(weights[name])
-        for key, value in slots.items():
-            name, slot = key.rsplit("/", 1)
-            parameter = self.parameters[name]
-            # AdamW keeps its step count on the CPU and its moments beside the weights.
-            device = "cpu" if slot == "step" else parameter.device
-            self.optimizer.state[parameter][slot] = value.to(device)
+        restore_optimizer(self.optimizer, self.parameters, slots)

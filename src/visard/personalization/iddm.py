@@ -14,6 +14,7 @@ from visard.diffusion.conditioning import Conditioning
 from visard.personalization.decoupling import Decoupling, Stage, StepFigures
 from visard.personalization.encoding import encoded
 from visard.personalization.fine_tuning import FineTuning, Losses, PhotoSet
+from visard.personalization.offload import Enter, Phase, stay
 from visard.personalization.settings import Anchor, DecouplingSettings, StageSplit
 
 log = logging.getLogger(__name__)
@@ -93,6 +94,7 @@ class Iddm:
     """Algorithm 1 move by move; its state is the number of moves done, X', the ball's centre and the weights.
 
     `originals` (N, 3, H, W) in [-1, 1] are X_0. `decoupling` may be None when no move is a PGD step.
+    `enter` is called with what comes next.
     """
 
     def __init__(
@@ -105,10 +107,11 @@ class Iddm:
         protected: PhotoSet,
         fine_tuning: FineTuning,
         decoupling: Decoupling | None,
+        enter: Enter = stay,
     ) -> None:
         self.moves, self.originals, self.anchor = list(moves), originals, anchor
         self.reference, self.protected = reference, protected
-        self.fine_tuning, self.decoupling = fine_tuning, decoupling
+        self.fine_tuning, self.decoupling, self.enter = fine_tuning, decoupling, enter
         self.done = 0
         self.images = originals
         """X'; stays floating point between rounds."""
@@ -128,12 +131,12 @@ class Iddm:
         if isinstance(move.kind, Stage):
             return self._update(move, move.kind)
         self._text = None  # the text encoder may train, so the embeddings of the last update are out of date
-        if move.kind is Call.REFERENCE:
-            return self.fine_tuning.step(self.reference)
-        if self._stale:
+        if move.kind is Call.PROTECTED and self._stale:
+            self.enter(Phase.PICTURES)
             self.protected.posterior = encoded(self.fine_tuning.backbone, self.images)
             self._stale = False
-        return self.fine_tuning.step(self.protected)
+        self.enter(Phase.FINE_TUNING)
+        return self.fine_tuning.step(self.reference if move.kind is Call.REFERENCE else self.protected)
 
     def _update(self, move: Move, stage: Stage) -> StepFigures:
         if self.decoupling is None:
@@ -141,7 +144,9 @@ class Iddm:
         if move.opens_update and self.anchor == "round":
             self.centre = self.images
         if self._text is None:
+            self.enter(Phase.WORDS)
             self._text = self.decoupling.embed(self.protected.prompts)
+        self.enter(Phase.DECOUPLING)
         self.images, seen = self.decoupling.step(self.images, self.centre, self._text, stage)
         self._stale = True
         return seen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from visard.faces.detector import Detector
 from visard.faces.recognizer import Recognizer
 from visard.images import grid, save_image
 from visard.personalization.checkpoint import Checkpoints
+from visard.personalization.memory_plans import memory_errors
+from visard.personalization.offload import Phase
 from visard.personalization.photos import prepare
 from visard.personalization.record import RUN_FILE, is_finished, run_key, write_record
 from visard.personalization.session import Session
@@ -88,21 +91,15 @@ def run(
         return Result(folder, _model_path(settings, folder), json.loads((folder / HISTORY_FILE).read_text()))
     progress(CHECKING, len(photos), len(photos))
     snapshot = checkpoints.load()
-    session = Session(settings, prepared, backbone, recognizers, detector, cache=cache, progress=progress)
-    if snapshot is None:
-        require_space(folder, session.bytes_needed())
-    else:
-        session.restore(snapshot)
-    progress(ENCODING, len(photos), len(photos))
-    moves = len(session.iddm.moves)
-    for move, seen in session.iddm:
-        figures = session.history.add(move, seen)
-        progress(STAGE, session.iddm.done, moves, round=move.round, **figures)
-        if move.closes_round:
-            _preview(settings, backbone, folder, move.round)
-        if checkpoints.due(boundary=move.closes_round):
-            checkpoints.save(session.snapshot())
-            progress(CHECKPOINT, session.iddm.done, moves)
+    with memory_errors(settings):
+        session = Session(settings, prepared, backbone, recognizers, detector, cache=cache, progress=progress)
+        if snapshot is None:
+            require_space(folder, session.bytes_needed())
+        else:
+            session.restore(snapshot)
+        progress(ENCODING, len(photos), len(photos))
+        with closing(session):
+            _make_moves(session, checkpoints, folder, progress)
     model = _write_model(settings, backbone, folder)
     history = session.history.table()
     atomic_write(folder / HISTORY_FILE, json.dumps(history, indent=1).encode())
@@ -110,6 +107,19 @@ def run(
     checkpoints.delete()  # it holds the photos
     progress(WRITING, 1, 1)
     return Result(folder, model, history)
+
+
+def _make_moves(session: Session, checkpoints: Checkpoints, folder: Path, progress: Progress) -> None:
+    """Every move that is left; what is needed to continue is saved on the way."""
+    moves = len(session.iddm.moves)
+    for move, seen in session.iddm:
+        figures = session.history.add(move, seen)
+        progress(STAGE, session.iddm.done, moves, round=move.round, **figures)
+        if move.closes_round:
+            _preview(session, folder, move.round)
+        if checkpoints.due(boundary=move.closes_round):
+            checkpoints.save(session.snapshot())
+            progress(CHECKPOINT, session.iddm.done, moves)
 
 
 def _write_model(settings: PersonalizationSettings, backbone: Backbone, folder: Path) -> Path:
@@ -126,17 +136,19 @@ def _model_path(settings: PersonalizationSettings, folder: Path) -> Path:
     return folder / ("lora.safetensors" if settings.method == "lora" else "model")
 
 
-def _preview(settings: PersonalizationSettings, backbone: Backbone, folder: Path, done: int) -> None:
+def _preview(session: Session, folder: Path, done: int) -> None:
     """Sample pictures after round `done`, from a seed of their own."""
-    previews = settings.previews
+    previews = session.settings.previews
     if previews.count == 0 or done % previews.every:
         return
+    session.enter(Phase.SAMPLING)
     pictures = generate(
-        backbone,
-        previews.prompt or settings.prompts.instance,
+        session.backbone,
+        previews.prompt or session.settings.prompts.instance,
         previews.count,
         seed=previews.seed,
         steps=previews.sampler_steps,
         guidance=previews.guidance,
+        batch=session.settings.prior.batch,
     )
     save_image(grid(list(pictures), columns=4), folder / "previews" / f"round-{done:02d}.png")

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 
 from visard.diffusion.backbone import Backbone, Posterior
 from visard.diffusion.sampling import generate
@@ -17,7 +18,7 @@ from visard.errors import ModelError
 from visard.personalization.encoding import encoded
 from visard.personalization.settings import PriorSettings
 from visard.progress import Progress, silent
-from visard.storage import load_tensors, save_tensors
+from visard.storage import load_tensors, save_tensors, storage_errors
 
 log = logging.getLogger(__name__)
 
@@ -50,14 +51,18 @@ def class_posteriors(
     Posteriors rather than pictures: they depend on the base model alone, and every step draws from them.
     """
     file = (cache or cache_folder()) / "class-pictures" / f"{_key(backbone, prompt, settings)}.safetensors"
-    if file.exists():
-        try:
-            tensors, _ = load_tensors(file)
-            return Posterior(tensors["mean"].to(backbone.device), tensors["std"].to(backbone.device))
-        except (ModelError, KeyError) as error:
-            log.warning("The cached class pictures are damaged and are made anew: %s", error)
-    posterior = _make(backbone, prompt, settings, progress)
-    save_tensors(file, {"mean": posterior.mean, "std": posterior.std}, {"prompt": prompt})
+    with storage_errors(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(file.parent.with_name(f".{file.stem}.lock"))
+    with lock:  # of several runs at once, one makes them and the others wait
+        if file.exists():
+            try:
+                tensors, _ = load_tensors(file)
+                return Posterior(tensors["mean"].to(backbone.device), tensors["std"].to(backbone.device))
+            except (ModelError, KeyError) as error:
+                log.warning("The cached class pictures are damaged and are made anew: %s", error)
+        posterior = _make(backbone, prompt, settings, progress)
+        save_tensors(file, {"mean": posterior.mean, "std": posterior.std}, {"prompt": prompt})
     return posterior
 
 

@@ -19,6 +19,7 @@ from visard.errors import InputError
 from visard.faces.detector import Detector
 from visard.faces.recognizer import Recognizer
 from visard.personalization.checkpoint import differences
+from visard.personalization.memory_plans import without_memory
 from visard.personalization.photos import Photos
 from visard.personalization.settings import OutputSettings, PersonalizationSettings, PreviewSettings
 from visard.settings import from_toml, to_toml
@@ -52,11 +53,13 @@ def run_key(
     recognizers: Sequence[Recognizer],
     detector: Detector,
 ) -> dict[str, Any]:
-    """All that the weights of a run depend on, as JSON: settings by value, photos and models by digest."""
-    effective = replace(settings, previews=PreviewSettings(), output=OutputSettings())
+    """All that the weights of a run depend on, as JSON: settings by value, photos and models by digest.
+
+    Settings that save memory are left out where the result is the same, if only up to rounding.
+    """
     tensors = (photos.reference, photos.reference_landmarks, photos.originals, photos.landmarks)
     return {
-        "settings": asdict(effective),
+        "settings": _effective(settings),
         "photos": digest([*tensors], ["/".join(photos.reference_prompts + photos.prompts)]),
         "base model": backbone.fingerprint(),
         "recognisers": {each.name: digest(each.state_dict().values()) for each in recognizers},
@@ -98,9 +101,8 @@ def is_finished(folder: Path, key: Mapping[str, Any]) -> bool:
     record = from_toml(Record, file)
     if record.run == _digest_of(key):
         return True
-    changed = differences({"settings": asdict(record.settings)}, {"settings": key["settings"]})
-    of_interest = [each for each in changed if not each.startswith(("settings.previews", "settings.output"))]
-    where = f"it differs in {', '.join(of_interest)}" if of_interest else "it had other photos or models"
+    changed = differences({"settings": _effective(record.settings)}, {"settings": key["settings"]})
+    where = f"it differs in {', '.join(changed)}" if changed else "it had other photos or models"
     raise InputError(
         f"{folder} holds a finished run of another kind: {where}.",
         "Choose another folder, or begin anew without resuming to replace it.",
@@ -119,6 +121,11 @@ def digest(tensors: Iterable[Tensor], texts: Sequence[str] = ()) -> str:
 def public_name(source: str) -> str:
     """A hub id or alias as it is; of a path on this machine, only the last part."""
     return Path(source).name if Path(source).is_absolute() or Path(source).exists() else source
+
+
+def _effective(settings: PersonalizationSettings) -> dict[str, Any]:
+    plain = without_memory(settings)
+    return asdict(replace(plain, previews=PreviewSettings(), output=OutputSettings()))
 
 
 def _digest_of(key: Mapping[str, Any]) -> str:

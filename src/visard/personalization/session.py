@@ -19,6 +19,7 @@ from visard.personalization.fine_tuning import FineTuning, PhotoSet, autocast, t
 from visard.personalization.history import History
 from visard.personalization.iddm import Iddm, plan
 from visard.personalization.identity import IdentityLoss, impostor_level, prototypes
+from visard.personalization.offload import Enter, Offload, Phase, stay
 from visard.personalization.photos import Photos
 from visard.personalization.prior import class_posteriors
 from visard.personalization.settings import PersonalizationSettings
@@ -72,7 +73,11 @@ class Session:
             class_photos=self.sets.get("class"),
             generator=self.streams["fine-tuning"],
         )
+        self.fine_tuning.remember(sorted({prompt for each in self.sets.values() for prompt in each.prompts}))
         defended = settings.defence == "iddm"
+        decoupling = self._decoupling(recognizers, detector, strangers) if defended else None
+        self.offload = self._offload(recognizers) if settings.offload else None
+        self.enter: Enter = self.offload or stay
         self.iddm = Iddm(
             plan(settings.decoupling, settings.fine_tuning.steps, defended=defended),
             photos.originals,
@@ -80,8 +85,16 @@ class Session:
             reference=self.sets["reference"],
             protected=self.sets["protected"],
             fine_tuning=self.fine_tuning,
-            decoupling=self._decoupling(recognizers, detector, strangers) if defended else None,
+            decoupling=decoupling,
+            enter=self.enter,
         )
+        if settings.compile:
+            backbone.unet.compile()
+
+    def close(self) -> None:
+        """Every network is again where it was."""
+        if self.offload is not None:
+            self.offload.close()
 
     def snapshot(self) -> Snapshot:
         """Everything the moves made so far have changed."""
@@ -107,6 +120,17 @@ class Session:
         networks = self.backbone.networks.values() if self.settings.method == "dreambooth" else ()
         model = sum(each.numel() * each.element_size() for net in networks for each in net.parameters())
         return 2 * 3 * trained + model
+
+    def _offload(self, recognizers: Sequence[Recognizer]) -> Offload:
+        vae, words = self.backbone.vae, self.backbone.text_encoders
+        needs = {
+            Phase.WORDS: words,
+            Phase.PICTURES: [vae],
+            Phase.FINE_TUNING: words if self.fine_tuning.trains_text else [],
+            Phase.DECOUPLING: [vae, *recognizers],
+            Phase.SAMPLING: [vae, *words],
+        }
+        return Offload(needs, self.backbone.device)
 
     def _photo_set(self, name: str, posterior: Posterior, prompts: Sequence[str]) -> PhotoSet:
         return PhotoSet(posterior, prompts, DataOrder(len(prompts), self.streams[f"order/{name}"]))

@@ -15,6 +15,7 @@ PRIVACY: dict[str, float] = {"low": 0.5, "medium": 0.3, "high": 0.1}
 
 Anchor = Literal["original", "round"]
 StageSplit = Literal["carry", "floor"]
+Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw_8bit"]
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,14 @@ class FineTuningSettings:
     """Largest gradient norm; 0 leaves gradients as they are."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 runs the networks in autocast; weights that train stay float32, frozen ones halve."""
+    optimizer: Optimizer = "adamw"
+    """AdamW; its moments in 8 bits (a quarter of their memory; needs bitsandbytes), or also paged out."""
+    micro_batch: int = 0
+    """Pictures whose activations are held in memory at a time, 0: all; the same gradient up to rounding."""
 
     def __post_init__(self) -> None:
         at_least("fine_tuning.steps", self.steps, 1)
+        at_least("fine_tuning.micro_batch", self.micro_batch, 0)
         at_least("fine_tuning.batch", self.batch, 1)
         at_least("fine_tuning.class_batch", self.class_batch, 1)
         positive("fine_tuning.learning_rate", self.learning_rate)
@@ -191,6 +197,10 @@ class PersonalizationSettings:
     seed: int = 0
     save_memory: bool = False
     """Recompute UNet and VAE in the backward pass: about a third slower, far less memory, the same result."""
+    offload: bool = False
+    """Networks that the next step does not use wait in the machine's memory: the same result."""
+    compile: bool = False
+    """Compile the UNet (torch.compile): faster steps after a slow first one, the same up to rounding."""
     prompts: PromptSettings = field(default_factory=PromptSettings)
     fine_tuning: FineTuningSettings = field(default_factory=FineTuningSettings)
     lora: LoraSettings = field(default_factory=LoraSettings)
