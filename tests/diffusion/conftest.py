@@ -8,6 +8,7 @@ import pytest
 
 from support.tiny import tiny_pipeline
 from visard.diffusion.backbone import Backbone
+from visard.diffusion.blueprints import write_blueprint
 
 
 @pytest.fixture(scope="session")
@@ -20,10 +21,21 @@ def v_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_pipeline(tmp_path_factory.mktemp("models") / "v", "v_prediction")
 
 
-@pytest.fixture(params=["epsilon", "v_prediction"])
-def backbone(request: pytest.FixtureRequest, epsilon_folder: Path, v_folder: Path) -> Backbone:
-    """A fresh, frozen tiny model of either prediction type."""
-    return frozen(epsilon_folder if request.param == "epsilon" else v_folder)
+@pytest.fixture(scope="session")
+def xl_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_blueprint("tiny-sdxl", tmp_path_factory.mktemp("models") / "xl")
+
+
+@pytest.fixture(params=["epsilon_folder", "v_folder", "xl_folder"])
+def backbone(request: pytest.FixtureRequest) -> Backbone:
+    """A fresh, frozen tiny model of either prediction type, and of SDXL."""
+    return frozen(request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+def xl(xl_folder: Path) -> Backbone:
+    """A fresh, frozen tiny SDXL."""
+    return frozen(xl_folder)
 
 
 @pytest.fixture

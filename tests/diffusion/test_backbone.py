@@ -36,7 +36,7 @@ def test_shapes_and_dtypes(backbone, images):
     posterior = backbone.encode(images)
     assert posterior.mean.shape == posterior.std.shape == (2, 4, 4, 4)
     assert backbone.decode(posterior.mean).shape == images.shape
-    assert backbone.embed_text(["a photo", "a hat", ""]).text.shape == (3, 16, 16)
+    assert backbone.embed_text(["a photo", "a hat", ""]).text.shape == (3, 16, 40 if backbone.is_xl else 16)
 
 
 def test_latents_are_scaled_on_the_way_in_and_unscaled_on_the_way_out(tiny, images):

@@ -163,8 +163,8 @@ def _load(file: Path, anatomy: Anatomy, part: str, tokenizer: Any, dtype: torch.
             f"The tokenizer found for {file.name} does not suit it: {error}", "Use the tokenizer of CLIP."
         ) from error
     prefix = {"unet": UNET, "vae": VAE}.get(part) or anatomy.homes[part]
-    tensors = _converted(network, part, prefix, _tensors(file, prefix))
-    _check_names(file, part, network, tensors)
+    tensors = converted(network, part, prefix, _tensors(file, prefix))
+    check_names(file, part, network, tensors)
     wanted = autoencoder_dtype(dtype) if part == "vae" else dtype
     # Copies: a view would change with the file.
     state = {name: tensors[name].to(wanted, copy=True).contiguous() for name in network.state_dict()}
@@ -174,7 +174,7 @@ def _load(file: Path, anatomy: Anatomy, part: str, tokenizer: Any, dtype: torch.
     return network
 
 
-def _converted(network: Any, part: str, prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def converted(network: Any, part: str, prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """A part's tensors under the names `network` has for them."""
     if part == "unet":
         return dict(ldm.convert_ldm_unet_checkpoint(tensors, network.config))
@@ -194,7 +194,8 @@ def _converted(network: Any, part: str, prefix: str, tensors: dict[str, Tensor])
     }
 
 
-def _check_names(file: Path, part: str, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+def check_names(file: Path, part: str, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Raise ModelError unless the tensors are the network's, name by name and shape by shape."""
     expected = network.state_dict()
     strangers = [name for name in tensors.keys() - expected.keys() if not IGNORED.fullmatch(name)]
     faults = {
