@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from visard.faces.architectures import ARCHITECTURES
+from visard.faces.architectures.adaface import IR18_UNITS, IR101_UNITS
 from visard.faces.architectures.edgenext import SplitTransposeBlock
 from visard.faces.architectures.ir import IR152_UNITS, IRSE50_UNITS
 from visard.faces.architectures.iresnet import R100_UNITS
@@ -96,6 +97,53 @@ PUBLISHED: list[tuple[str, dict[str, Any], int, dict[str, tuple[int, ...]]]] = [
             "output_layer.4.running_mean": (512,),
         },
     ),
+    ("adaface", {"units": IR18_UNITS}, 24_020_352, {"body.7.res_layer.5.weight": (512,)}),
+    ("adaface", {"units": IR101_UNITS}, 65_150_912, {"body.48.res_layer.5.weight": (512,)}),
+    (
+        "mobilefacenet_layers",
+        {},
+        2_059_520,
+        {
+            "layers.0.layers.0.weight": (128, 3, 3, 3),
+            "layers.1.layers.0.weight": (128, 2, 3, 3),  # 64 groups of two channels
+            "layers.2.layers.1.layers.2.weight": (128,),
+            "layers.3.layers.3.layers.2.layers.1.running_var": (128,),
+            "layers.6.layers.0.layers.0.weight": (512, 256, 1, 1),
+            "layers.7.layers.1.layers.1.layers.0.weight": (256, 1, 3, 3),
+            "conv_sep.layers.0.weight": (512, 256, 1, 1),
+            "features.layers.0.layers.0.weight": (512, 1, 7, 7),
+            "features.layers.2.weight": (512, 512),
+            "features.layers.3.running_mean": (512,),
+        },
+    ),
+    (
+        "retinaface",
+        {},
+        426_608,
+        {
+            "body.stage1.0.0.weight": (8, 3, 3, 3),
+            "body.stage1.5.3.weight": (64, 64, 1, 1),
+            "body.stage2.5.4.running_mean": (128,),
+            "body.stage3.1.3.weight": (256, 256, 1, 1),
+            "fpn.output3.0.weight": (64, 256, 1, 1),
+            "fpn.merge2.1.bias": (64,),
+            "ssh1.conv3X3.0.weight": (32, 64, 3, 3),
+            "ssh2.conv7x7_3.1.running_var": (16,),
+            "ClassHead.0.conv1x1.bias": (4,),
+            "BboxHead.1.conv1x1.weight": (8, 64, 1, 1),
+            "LandmarkHead.2.conv1x1.weight": (20, 64, 1, 1),
+        },
+    ),
+    (
+        "edgenext",
+        {"widths": (24, 48, 88, 168), "units": (2, 2, 6, 2)},
+        1_244_744,  # EdgeFace-XXS, as published: 1.24 million
+        {
+            "stages.2.blocks.5.xca.qkv.weight": (264, 88),
+            "stages.3.blocks.1.convs.0.weight": (42, 1, 3, 3),
+            "head.fc.weight": (512, 168),
+        },
+    ),
     (
         "edgenext",
         {"rank_ratio": 0.6},
@@ -119,7 +167,7 @@ RECOGNIZERS = [name for name, member in REDUCED.items() if member.role in ("surr
 
 
 @pytest.mark.parametrize(
-    ("name", "config", "parameters", "keys"), PUBLISHED, ids=[row[0] for row in PUBLISHED]
+    ("name", "config", "parameters", "keys"), PUBLISHED, ids=[f"{row[0]}-{row[2]}" for row in PUBLISHED]
 )
 def test_published_member(
     name: str, config: dict[str, Any], parameters: int, keys: dict[str, tuple[int, ...]]
@@ -134,6 +182,23 @@ def test_published_member(
 def test_adafaces_last_normalisation_has_no_parameters() -> None:
     with torch.device("meta"):
         assert "output_layer.4.weight" not in ARCHITECTURES["adaface"]().state_dict()
+
+
+def test_insightfaces_mobilefacenet_embeds_and_learns() -> None:
+    torch.manual_seed(0)
+    network = ARCHITECTURES["mobilefacenet_layers"](
+        input_size=32,
+        embedding_dim=8,
+        widths=(8, 8, 8, 8),
+        units=(1, 1, 1),
+        expansions=(8, 16, 16),
+        stem_groups=4,
+        head_width=16,
+    )
+    embedding = network(torch.randn(2, 3, 32, 32))
+    assert embedding.shape == (2, 8)
+    (embedding * torch.randn(2, 8)).sum().backward()
+    assert all(each.grad is not None for each in network.parameters())
 
 
 @pytest.mark.parametrize("name", RECOGNIZERS)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -108,6 +110,29 @@ def test_a_pickle_with_code_is_refused_and_does_not_run(tmp_path: Path) -> None:
     torch.save({"0.weight": Intruder()}, tmp_path / "model.pth")
     with pytest.raises(ModelError, match="would run code"):
         load_weights(network(), tmp_path / "model.pth")
+
+
+def test_what_lightning_leaves_beside_the_weights_is_read_without_its_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its checkpoints name classes of its own: as keys (before 1.5), and as the table of settings."""
+    names = ("pytorch_lightning.callbacks.model_checkpoint", "pytorch_lightning.utilities.parsing")
+    for name in ("pytorch_lightning", "pytorch_lightning.callbacks", "pytorch_lightning.utilities", *names):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    checkpoint = type("ModelCheckpoint", (), {"__module__": names[0]})
+    settings = type("AttributeDict", (dict,), {"__module__": names[1]})
+    monkeypatch.setattr(sys.modules[names[0]], "ModelCheckpoint", checkpoint, raising=False)
+    monkeypatch.setattr(sys.modules[names[1]], "AttributeDict", settings, raising=False)
+    content = {
+        "callbacks": {checkpoint: {"best_model_score": torch.tensor(0.9)}},
+        "hyper_parameters": settings(arch="ir_50"),
+        "state_dict": weights(),
+    }
+    torch.save(content, tmp_path / "model.ckpt")
+    monkeypatch.undo()
+    loaded = network()
+    load_weights(loaded, tmp_path / "model.ckpt", state="state_dict")
+    torch.testing.assert_close(loaded[0].weight, weights()["0.weight"])
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "model.pth"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ BYSTANDERS = (
     "pytorch_lightning.callbacks.lr_monitor.LearningRateMonitor",
     "pytorch_lightning.utilities.parsing.AttributeDict",
 )
-"""Classes that Lightning names beside the weights: empty ones stand in for them, and none of its code runs."""
+"""Classes that Lightning names beside the weights: a table stands in for them, none of its code runs."""
 CHECK_ROW = "Check the row's architecture and config, or whether this is the file that was meant."
 DAMAGED = "It may be damaged; copy or download it again."
 
@@ -49,7 +50,7 @@ def _read(file: Path, state: str) -> dict[str, Tensor]:
         tensors, _ = load_tensors(file)
         return tensors
     try:
-        with safe_globals([_stand_in(name) for name in BYSTANDERS]):
+        with safe_globals([(OrderedDict, name) for name in BYSTANDERS]):
             content: Any = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise ModelError(f"There is no file {file}.", "Check the path.") from error
@@ -67,11 +68,6 @@ def _read(file: Path, state: str) -> dict[str, Tensor]:
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise ModelError(f"{file} is not a table of tensors.", "Name the entry that holds them as `state`.")
     return content
-
-
-def _stand_in(name: str) -> type:
-    module, _, name = name.rpartition(".")
-    return type(name, (dict,), {"__module__": module})
 
 
 def _check_finite(file: str | Path, tensors: dict[str, Tensor]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 PUBLISHED_WIDTHS = (64, 128, 256, 512)
+IR18_UNITS = (2, 2, 2, 2)
 IR50_UNITS = (3, 4, 14, 3)
 IR101_UNITS = (3, 13, 30, 3)
 
