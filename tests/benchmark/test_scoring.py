@@ -54,7 +54,7 @@ def panel() -> Panel:
 
 def score(panel: Panel, *pictures: tuple[float, float, float]) -> tuple[dict[str, Any], dict[str, Any]]:
     """All scores, and the judge's figures of the one prompt."""
-    scores = panel.score(colours(RED, RED), {"a prompt": colours(*pictures)})
+    scores = panel.score(colours(RED, RED), {"a prompt": colours(*pictures)}).report
     return scores, scores["judges"]["judge"]["prompts"]["a prompt"]
 
 
@@ -70,10 +70,21 @@ def test_hand_computed_figures(panel: Panel) -> None:
     assert figures["strangers"] == pytest.approx(1.6 / 6, abs=1e-5)
     assert figures["rank_1"] == pytest.approx(2 / 4)
     assert figures["rank_1_detected"] == pytest.approx(2 / 3)
+    assert figures["rank_5"] == pytest.approx(3 / 4)
+    assert figures["rank_5_detected"] == 1.0
+    # From below: red is the most similar of three, green the least; orange stands above blue and green.
+    assert figures["bottom_rank"] == 3
+
+
+def test_similarities_are_kept_picture_by_picture(panel: Panel) -> None:
+    kept = panel.score(colours(RED, RED), {"a prompt": colours(ORANGE, BLACK)}).similarities
+    assert set(kept) == {"judge/a prompt", "surrogate/a prompt"}
+    assert kept["judge/a prompt"][0].tolist() == pytest.approx([0.8, 0.6, 0.0], abs=1e-5)
+    assert kept["judge/a prompt"][1].isnan().all()
 
 
 def test_the_ceiling_is_each_clean_photo_against_the_others(panel: Panel) -> None:
-    scores = panel.score(colours(RED, ORANGE, BLACK), {"a prompt": colours(RED)})
+    scores = panel.score(colours(RED, ORANGE, BLACK), {"a prompt": colours(RED)}).report
     found = scores["judges"]["judge"]
     assert found["real"] == pytest.approx(0.8, abs=1e-5)
     assert found["real_photos"] == pytest.approx([0.8, 0.8, None], abs=1e-5)

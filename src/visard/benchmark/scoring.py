@@ -18,7 +18,7 @@ from visard.faces.detector import Detector
 from visard.faces.recognizer import Recognizer
 from visard.metrics.identification import tpir
 from visard.metrics.identity_similarity import identity_similarity
-from visard.metrics.retrieval import ranks, retrieval_rate
+from visard.metrics.retrieval import median_rank, rank_from_bottom, ranks, retrieval_rate
 from visard.metrics.verification import match_rate
 from visard.progress import silent
 
@@ -33,6 +33,17 @@ class Strangers:
 
     faces: Faces
     owner: Tensor
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Figures as plain JSON, and what they come from: "recogniser/prompt" -> (P, 1 + N) similarities.
+
+    The person's column stands first; a picture without a face is a row of NaN.
+    """
+
+    report: dict[str, Any]
+    similarities: dict[str, Tensor]
 
 
 class Panel:
@@ -60,10 +71,10 @@ class Panel:
         _, dense = torch.unique(whose, return_inverse=True)  # a stranger without a face is not in the gallery
         self.strangers = Strangers(faces, dense)
 
-    def score(self, clean: Tensor, pictures: Mapping[str, Tensor]) -> dict[str, Any]:
+    def score(self, clean: Tensor, pictures: Mapping[str, Tensor]) -> Examination:
         """Judge pictures, prompt -> (P, 3, H, W), against the clean photos (R, 3, H, W) of one person.
 
-        Plain JSON without embeddings; None where there is no face to speak of. Raises InputError.
+        No embeddings leave; None where there is no face to speak of. Raises InputError.
         """
         reference = self._look(clean)
         if reference.faces < 2:
@@ -79,28 +90,24 @@ class Panel:
                 prompt: {"pictures": each.pictures, "faces": each.faces} for prompt, each in seen.items()
             },
         }
+        similarities: dict[str, Tensor] = {}
         for role, names in self.roles.items():
-            report[role] = {name: self._recognizer(name, reference, seen) for name in names}
-        return report
+            report[role] = {}
+            for name in names:
+                bench = self._bench(name, reference)
+                report[role][name] = _recognizer(name, bench, reference, seen)
+                for prompt, faces in seen.items():
+                    similarities[f"{name}/{prompt}"] = _spread(_similarities(name, bench, faces), faces)
+        return Examination(report, similarities)
 
-    def _recognizer(self, name: str, reference: Faces, seen: Mapping[str, Faces]) -> dict[str, Any]:
-        bench = build(
+    def _bench(self, name: str, reference: Faces) -> Bench:
+        return build(
             [reference.embeddings[name]],
             self.strangers.faces.embeddings[name],
             self.strangers.owner,
             SETTINGS,
             torch.Generator().manual_seed(SETTINGS.seed),
         )
-        real = bench.real_own[: reference.faces]  # the person stands first
-        return {
-            "real": float(real.double().mean()),
-            "real_photos": _per_picture(real, reference.has_face),
-            "thresholds": {f"{rate:g}": threshold for rate, threshold in bench.matches.items()},
-            "prompts": {
-                prompt: _figures(bench, faces.embeddings[name], faces.has_face)
-                for prompt, faces in seen.items()
-            },
-        }
 
     def _look(self, pictures: Tensor) -> Faces:
         return observe(
@@ -113,11 +120,36 @@ class Panel:
         )
 
 
-def _figures(bench: Bench, embeddings: Tensor, has_face: Tensor) -> dict[str, Any]:
+def _recognizer(name: str, bench: Bench, reference: Faces, seen: Mapping[str, Faces]) -> dict[str, Any]:
+    """What one recogniser says of everything."""
+    real = bench.real_own[: reference.faces]  # the person stands first
+    return {
+        "real": float(real.double().mean()),
+        "real_photos": _per_picture(real, reference.has_face),
+        "thresholds": {f"{rate:g}": threshold for rate, threshold in bench.matches.items()},
+        "prompts": {
+            prompt: _figures(bench, _similarities(name, bench, faces), faces.has_face)
+            for prompt, faces in seen.items()
+        },
+    }
+
+
+def _similarities(name: str, bench: Bench, faces: Faces) -> Tensor:
+    """(F, 1 + N) of the faces to the gallery."""
+    gallery = bench.templates
+    return faces.embeddings[name] @ gallery.T if faces.faces else torch.empty(0, len(gallery))
+
+
+def _spread(similarities: Tensor, faces: Faces) -> Tensor:
+    """Rows of faces (F, n) as rows of pictures (P, n)."""
+    spread = torch.full((faces.pictures, similarities.shape[1]), torch.nan)
+    spread[faces.has_face] = similarities
+    return spread
+
+
+def _figures(bench: Bench, similarities: Tensor, has_face: Tensor) -> dict[str, Any]:
     """What one recogniser says of one prompt's pictures; shares are of all pictures unless they say so."""
     pictures = has_face.numel()
-    gallery = bench.templates
-    similarities = embeddings @ gallery.T if len(embeddings) else torch.empty(0, len(gallery))
     own, true = similarities[:, 0], torch.zeros(len(similarities), dtype=torch.long)
     mean = identity_similarity(own, pictures)
     places = ranks(similarities, true)
@@ -129,6 +161,9 @@ def _figures(bench: Bench, embeddings: Tensor, has_face: Tensor) -> dict[str, An
         "strangers": _finite(float(similarities[:, 1:].double().mean())),
         "rank_1": retrieval_rate(places, 1, pictures),
         "rank_1_detected": _finite(retrieval_rate(places, 1)),
+        "rank_5": retrieval_rate(places, 5, pictures),
+        "rank_5_detected": _finite(retrieval_rate(places, 5)),
+        "bottom_rank": _finite(median_rank(rank_from_bottom(similarities, true))),
         "linked": tpir(similarities, true, bench.search, pictures),
         **{f"tmr@{rate:g}": match_rate(spread, threshold) for rate, threshold in bench.matches.items()},
         "similarities": _per_picture(own, has_face),

@@ -21,6 +21,7 @@ import visard
 from visard.benchmark.people import CLEAN, TRAINING, load_photos, load_strangers
 from visard.benchmark.protocol import Protocol, Unit
 from visard.benchmark.scoring import Panel
+from visard.benchmark.usefulness import Usefulness
 from visard.diffusion.sampling import generate
 from visard.errors import InputError
 from visard.images import read_image, save_image, to_tensor
@@ -28,10 +29,12 @@ from visard.kits import Kit, open_kit
 from visard.models import load_model
 from visard.personalization import personalize
 from visard.personalization.record import LIBRARIES, RUN_FILE
-from visard.storage import atomic_write, storage_errors
+from visard.storage import atomic_write, save_tensors, storage_errors
 
 RESULT_FILE = "result.json"
 UNIT_FILE = "unit.json"
+SIMILARITIES_FILE = "similarities.safetensors"
+"""Of every picture to everybody in the gallery, by every recogniser: `scoring.Examination`."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,16 @@ class Workshop:
         if not self.keep_models:
             job.delete_model()
         with _timed(seconds, "score"):
-            scores = self.panel.score(job.clean_photos, job.pictures())
+            scores = self._examined(job)
         job.finish(scores, seconds)
+
+    def _examined(self, job: UnitJob) -> dict[str, Any]:
+        clean, pictures = job.clean_photos, job.pictures()
+        found = self.panel.score(clean, pictures)
+        for prompt, figures in self.usefulness.score(clean, pictures).items():
+            found.report["prompts"][prompt] |= figures
+        save_tensors(job.folder / SIMILARITIES_FILE, found.similarities, {})
+        return found.report
 
     @cached_property
     def panel(self) -> Panel:
@@ -90,6 +101,12 @@ class Workshop:
         side = kit.backbone().resolution
         photos, owner = load_strangers(self.out, protocol.lineup, side)
         return Panel(kit.detector(), kit.judges(), kit.surrogates(), photos, owner)
+
+    @cached_property
+    def usefulness(self) -> Usefulness:
+        """What the kit can tell of resemblance and quality."""
+        kit = self.examiner
+        return Usefulness(kit.detector(), list(kit.regressors().values()), kit.judges())
 
 
 class UnitJob:

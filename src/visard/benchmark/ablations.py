@@ -1,0 +1,92 @@
+"""Tables of our own: controls, victims, and the decisions the paper leaves open. No printed figures."""
+
+from __future__ import annotations
+
+from visard.benchmark.paper import DIAL, DSLR, OURS, PHOTO, QUALITY, RIVALS, UNDEFENDED
+from visard.benchmark.table import BOTTOM, D_SYS, DEV, RANK_1, Table, over, rows
+
+LINKAGE = {"rank 1": RANK_1, "D_sys": D_SYS, "bottom rank": BOTTOM}
+ALL = QUALITY | OURS | LINKAGE
+BOTH = (PHOTO, DSLR)
+
+CONTROLS = Table(
+    "controls",
+    "What the defence must beat: fewer steps, words alone, covered faces, noise without aim; and chance.",
+    rows(
+        (
+            UNDEFENDED,
+            *DIAL,
+            ("Stopped after 150 steps", "early-150"),
+            ("Stopped after 300 steps", "early-300"),
+            ("Attributes only", "attributes"),
+            ("Faces pixelated", "pixelate-8"),
+            ("Faces blurred", "blur-10"),
+            ("Random signs, and clean photos", "random+clean"),
+            ("Strangers' models (chance)", "strangers"),
+        )
+    ),
+    (),
+    over(BOTH, ALL),
+)
+
+VICTIMS = Table(
+    "victims",
+    "Perturbed photos, trained on alone as their papers do, and beside as many clean ones (decision 15).",
+    rows(
+        (
+            UNDEFENDED,
+            *RIVALS,
+            ("Random signs", "random"),
+            *((f"{title}, and clean photos", f"{arm}+clean") for title, arm in RIVALS),
+            ("Random signs, and clean photos", "random+clean"),
+        )
+    ),
+    (),
+    over(BOTH, ALL),
+)
+
+
+def _decision(number: int, caption: str, *others: tuple[str, str]) -> Table:
+    return Table(
+        f"decision{number}",
+        f"{caption} (decision {number}).",
+        rows((UNDEFENDED, *others)),
+        (),
+        over(BOTH, ALL),
+        split=DEV,
+    )
+
+
+DECISIONS = (
+    _decision(
+        1,
+        "What becomes of the fraction of rho T",
+        ("Carried over", "0.1"),
+        ("Dropped, as printed", "floored"),
+    ),
+    _decision(2, "The pixel range of eta and alpha", ("[-1, 1]", "0.1"), ("[0, 1]", "unit-range")),
+    _decision(
+        3, "The centre of the ball", ("The original photos", "0.1"), ("The round's photos", "round-anchor")
+    ),
+    _decision(
+        9,
+        "The timesteps of the identity loss",
+        ("Below 200", "tmax-200"),
+        ("Below the kit's t_max", "0.1"),
+        ("Below 700", "tmax-700"),
+        ("All", "tmax-1000"),
+    ),
+    _decision(
+        13, "The gradient through the weights of eq. 12", ("Flows", "0.1"), ("Does not flow", "detached")
+    ),
+    _decision(
+        14,
+        "The lower end of the identity loss",
+        ("None, as in the paper", "0.1"),
+        ("Strangers' level", "impostor"),
+    ),
+)
+
+OWN = (CONTROLS, VICTIMS, *DECISIONS)
+
+"""Every table that is not the paper's."""

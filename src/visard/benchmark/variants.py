@@ -1,0 +1,59 @@
+"""Variants of the defended arm: one setting differs, everything else is that of rho = 0.1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from visard.errors import InputError
+
+BASE_RHO = 0.1
+"""The paper's default."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Settings on top of the protocol's; surrogates: how many of the kit's, from the first; 0: all."""
+
+    settings: Mapping[str, Any]
+    surrogates: int = 0
+
+
+def _setting(name: str, kind: Callable[[str], Any] = float) -> Callable[[str], Variant]:
+    return lambda text: Variant(_defended({name: kind(text)}))
+
+
+def _defended(decoupling: Mapping[str, Any]) -> dict[str, Any]:
+    return {"defence": "iddm", "decoupling": {"rho": BASE_RHO, **decoupling}}
+
+
+NUMBERED: dict[str, Callable[[str], Variant]] = {
+    "eta": _setting("radius"),
+    "tau": _setting("tau"),
+    "rounds": _setting("rounds", int),
+    "tmax": _setting("t_max", int),
+    "surrogates": lambda text: Variant(_defended({}), int(text)),
+}
+"""Kind -> what its number makes of the defended arm: "eta-0.05"."""
+NAMED: dict[str, Variant] = {
+    "joint": Variant(_defended({"schedule": "joint"})),
+    "floored": Variant(_defended({"stage_split": "floor"})),
+    "unit-range": Variant(_defended({"pixel_range": "[0,1]"})),
+    "round-anchor": Variant(_defended({"anchor": "round"})),
+    "detached": Variant(_defended({"detach_weights": True})),
+    "impostor": Variant(_defended({"floor": "impostor"})),
+}
+
+
+def find_variant(name: str) -> Variant | None:
+    """The variant of that name, None if it names none. Raises InputError for a number that is none."""
+    if name in NAMED:
+        return NAMED[name]
+    kind, dash, number = name.partition("-")
+    if not dash or kind not in NUMBERED:
+        return None
+    try:
+        return NUMBERED[kind](number)
+    except ValueError as error:
+        raise InputError(f"There is no arm {name!r}.", f"Write {kind}- and a number.") from error
