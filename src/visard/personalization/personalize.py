@@ -44,6 +44,8 @@ class Result:
     """A diffusers folder (DreamBooth) or a LoRA file."""
     history: list[dict[str, Any]]
     """Figures of each round: losses, S, similarities, counts of faces."""
+    protected: Tensor | None = None
+    """X' as the last round left it, (N, 3, R, R); None for a run that was finished before."""
 
 
 def run(
@@ -106,7 +108,7 @@ def run(
     write_record(folder, settings, prepared, backbone, key)
     checkpoints.delete()  # it holds the photos
     progress(WRITING, 1, 1)
-    return Result(folder, model, history)
+    return Result(folder, model, history, session.iddm.images.cpu())
 
 
 def _make_moves(session: Session, checkpoints: Checkpoints, folder: Path, progress: Progress) -> None:
