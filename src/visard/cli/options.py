@@ -13,6 +13,13 @@ KitOption = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, mps; auto is cuda where there is one.")]
+Memory = Annotated[
+    str,
+    typer.Option(
+        metavar="PLAN",
+        help="Fit a GPU of this size: 32g, 24g, 16g, 10g; auto chooses by GPU and model, none is no plan.",
+    ),
+]
 BaseModel = Annotated[
     str | None,
     typer.Option(

@@ -71,6 +71,8 @@ PLANS = {
 MOMENT_BYTES: dict[Optimizer, int] = {"adamw": 8, "adamw_8bit": 2, "paged_adamw_8bit": 0}
 """On the device, of each trained weight; from the largest to the smallest."""
 OPTIMIZERS = list(MOMENT_BYTES)
+SOLD = 0.9e9
+"""Bytes that a gigabyte of a GPU has at least, as they are sold."""
 ROOM = 0.4
 """Share of a GPU that weights, gradients and moments may take without a plan; activations want the rest."""
 
@@ -88,11 +90,8 @@ def choose(
     total = _device_memory(backbone.device) if total is None else total
     if total is None or standing_bytes(settings, backbone) <= ROOM * total:
         return PLANS["none"]
-    fitting = [
-        plan for plan in PLANS.values() if plan.gigabytes * 0.9e9 <= total
-    ]  # sizes are sold rounded up
-    smallest = list(PLANS.values())[-1]
-    return next((plan for plan in fitting if plan.settings), smallest)
+    *plans, smallest = [plan for plan in PLANS.values() if plan.settings]
+    return next((plan for plan in plans if SOLD * plan.gigabytes <= total), smallest)
 
 
 def standing_bytes(settings: PersonalizationSettings, backbone: Backbone) -> int:
