@@ -178,6 +178,9 @@ def test_a_person_and_a_program_can_read_it() -> None:
     text = console.export_text()
     assert "pass" in text
     assert "FAIL" in text
+    page = check.markdown(findings).splitlines()
+    assert len(page) == 2 + len(findings)
+    assert all(line.count("|") == len(check.COLUMNS) + 1 for line in page)
     content = json.loads(json.dumps(check.as_json(findings)))
     assert content["passed"] is False
     assert content["findings"][0] == {**asdict(findings[0]), "passed": True}

@@ -77,6 +77,9 @@ def render(
 def check(
     data: Annotated[Path, typer.Option(help="Folder the check's own renders are kept in.")] = Path("renders"),
     kit: KitOption = "world",
+    into: Annotated[
+        Path | None, typer.Option(metavar="PAGE", help="Also put the table between the marks of a page.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure again everything the world's models have to show, on people none of them has seen.
@@ -87,11 +90,14 @@ def check(
     """
     from rich.console import Console
 
+    from visard.benchmark.tables import insert
     from visard.kits import open_kit
     from visard.world import check as checks
 
     with progress() as report:
         findings = checks.check(open_kit(kit), data, progress=report)
+    if into is not None:
+        insert(into, "world check", checks.markdown(findings))
     if not as_json:
         Console().print(checks.table(findings))
     failed = sum(finding.passed is False for finding in findings)

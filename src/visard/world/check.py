@@ -271,14 +271,28 @@ def _resemblance(
     return float(ism / (recognition.embed(judge, pictures, train) @ person).mean())
 
 
+COLUMNS = ("model", "measured on unseen people", "value", "wanted", "")
+
+
 def table(findings: Sequence[Finding]) -> Table:
     """The findings for a terminal."""
-    shown = Table("model", "measured on unseen people", "value", "wanted", "")
+    shown = Table(*COLUMNS)
+    verdicts = {None: "", True: "[green]pass[/green]", False: "[red]FAIL[/red]"}
     for each in findings:
-        limit = "" if each.wanted is None else f"{'>=' if each.at_least else '<'} {each.wanted:g}"
-        verdict = {None: "", True: "[green]pass[/green]", False: "[red]FAIL[/red]"}[each.passed]
-        shown.add_row(each.model, each.what, f"{each.value:.4g}", limit, verdict)
+        shown.add_row(*_cells(each), verdicts[each.passed])
     return shown
+
+
+def markdown(findings: Sequence[Finding]) -> str:
+    """The findings for a page."""
+    verdicts = {None: "", True: "pass", False: "**falls short**"}
+    lines = [[*_cells(each), verdicts[each.passed]] for each in findings]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [COLUMNS, ["---"] * len(COLUMNS), *lines])
+
+
+def _cells(finding: Finding) -> list[str]:
+    limit = "" if finding.wanted is None else f"{'>=' if finding.at_least else '<'} {finding.wanted:g}"
+    return [finding.model, finding.what, f"{finding.value:.4g}", limit]
 
 
 def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
