@@ -1,4 +1,4 @@
-"""What a person may call a model: a run folder, a diffusers folder, a LoRA file, a hub id."""
+"""What a person may call a model: a run folder, a diffusers folder, one file, a LoRA file, a hub id."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import torch
 from visard.diffusion.backbone import Backbone
 from visard.diffusion.folders import INDEX
 from visard.diffusion.lora import load_lora
+from visard.diffusion.single_file import holds_lora
+from visard.diffusion.sources import ALIASES, HUB_ID
 from visard.errors import InputError, ModelError
 from visard.kits import Kit
 from visard.personalization.record import RUN_FILE, Record
@@ -42,9 +44,9 @@ def load_model(model: str | Path, kit: Kit, base: str | Path | None = None) -> P
             f"The run in {path} is not finished." if stopped else f"There is no model in {path}.",
             "Give the personalize command again to finish it."
             if stopped
-            else "Give a run folder, a diffusers folder or a LoRA file.",
+            else "Give a run folder, a diffusers folder, a checkpoint or a LoRA file.",
         )
-    if path.is_file() and path.suffix == ".safetensors":
+    if path.is_file() and holds_lora(path):
         backbone = kit.backbone(base)
         load_lora(backbone, path)
         return Personalized(backbone)
@@ -69,7 +71,7 @@ def _load_run(folder: Path, kit: Kit, base: str | Path | None) -> Personalized:
     if settings.method == "dreambooth":
         return Personalized(kit.backbone(folder / "model"), *known)
     named = record.base_model["name"]
-    backbone = kit.backbone(base or (named if named != Path(kit.contents.backbone).name else None))
+    backbone = _base_model(folder, named, kit, base)
     if backbone.fingerprint() != record.base_model["fingerprint"]:
         raise ModelError(
             f"{folder} was trained on another base model than {backbone.source}: on {named}.",
@@ -77,3 +79,15 @@ def _load_run(folder: Path, kit: Kit, base: str | Path | None) -> Personalized:
         )
     load_lora(backbone, folder / "lora.safetensors")
     return Personalized(backbone, *known)
+
+
+def _base_model(folder: Path, named: str, kit: Kit, base: str | Path | None) -> Backbone:
+    """What a LoRA run was trained on: `base`, the kit's own, or what its record names."""
+    if base is not None or named == Path(kit.contents.backbone).name:
+        return kit.backbone(base)
+    if named not in ALIASES and not HUB_ID.fullmatch(named) and not Path(named).exists():
+        raise ModelError(
+            f"{folder} was trained on {named}, a model on the disk; a record keeps its name, not its path.",
+            "Say where it is with --base.",
+        )
+    return kit.backbone(named)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from visard.personalization.memory_plans import without_memory
 from visard.personalization.photos import Photos
 from visard.personalization.settings import OutputSettings, PersonalizationSettings, PreviewSettings
 from visard.settings import from_toml, to_toml
-from visard.storage import atomic_write
+from visard.storage import atomic_write, sha256
 
 LIBRARIES = ("torch", "diffusers", "transformers", "peft", "safetensors")
 RUN_FILE = "run.toml"
@@ -44,6 +44,8 @@ class Record:
     versions: dict[str, str]
     run: str
     """Digest of all a run is given, to know a finished one by."""
+    base_weights: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of the weight files of the base model, by their place in it."""
 
 
 def run_key(
@@ -89,6 +91,7 @@ def write_record(
         photos={"reference": len(photos.reference), "protected": len(photos.originals)},
         versions={"visard": visard.__version__} | {name: version(name) for name in LIBRARIES},
         run=_digest_of(key),
+        base_weights={name: sha256(file) for name, file in backbone.files.items() if file.is_file()},
     )
     atomic_write(folder / RUN_FILE, to_toml(record).encode())
 
