@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from visard.benchmark import plain
 from visard.benchmark.memory import Peak, peak_memory
 from visard.benchmark.stages import Meter, few_steps, measure
 from visard.kits import open_kit
@@ -25,10 +26,9 @@ def settings(kit: str) -> PersonalizationSettings:
 def test_every_kind_of_step_happens_once_a_round(settings: PersonalizationSettings) -> None:
     kinds = [move.kind.value for move in plan(settings.decoupling, settings.fine_tuning.steps, defended=True)]
     assert kinds == ["reference", "fidelity", "identity", "protected"] * 2
-    assert settings.save_memory
 
 
-def test_a_run_is_measured_from_loading_to_writing_and_leaves_nothing(
+def test_a_run_and_its_plain_version_are_measured_and_leave_nothing(
     settings: PersonalizationSettings,
     kit: str,
     photo_folder: Callable[..., Path],
@@ -38,25 +38,47 @@ def test_a_run_is_measured_from_loading_to_writing_and_leaves_nothing(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
-    cost = measure(settings, photo_folder(4, 40), open_kit(kit))
-    assert {each.stage: each.count for each in cost.stages} == {
+    found = measure(settings, photo_folder(4, 40), open_kit(kit), memory="32g", compare=True)
+    cost = found.ours
+    both = {
         "loading": 1,
-        "checking photos": 1,
         "class pictures": 1,
-        "encoding photos": 1,
         "fine-tuning step, X_c": 2,
-        "checkpoint": 8,
         "Stage I step": 2,
         "Stage II step": 2,
         "fine-tuning step, X'": 2,
         "writing model": 1,
     }
+    alone = {"checking photos": 1, "encoding photos": 1, "checkpoint": 8}
+    assert {each.stage: each.count for each in cost.stages} == both | alone
+    assert found.plain is not None
+    assert {each.stage: each.count for each in found.plain.stages} == both
+    assert found.ratios().keys() == both.keys()
+    assert all(time > 0 and memory > 0 for time, memory in found.ratios().values())
     assert sum(each.count * each.seconds for each in cost.stages) <= cost.seconds
     assert cost.resident == max(each.resident for each in cost.stages) > 50 * MEGABYTE
     assert all(each.seconds > 0 and each.device == 0 for each in cost.stages)
-    assert (cost.photos, cost.resolution, cost.device) == (4, 32, "cpu")
-    assert cost.parameters.keys() == {"vae", "unet", "text_encoder"}
+    assert (found.photos, found.resolution, found.device, found.memory) == (4, 32, "cpu", "32g")
+    assert found.device_name
+    assert found.parameters.keys() == {"vae", "unet", "text_encoder"}
     assert list(scratch.iterdir()) == []
+
+
+def test_a_plain_version_that_does_not_fit_is_told_and_costs_nothing_else(
+    settings: PersonalizationSettings,
+    kit: str,
+    photo_folder: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(plain, "run", full)
+    found = measure(settings, photo_folder(4, 40), open_kit(kit), compare=True)
+    assert found.plain is not None
+    assert found.plain.failed
+    assert found.ratios() == {}
+    assert found.ours.stages
 
 
 def test_time_and_memory_go_to_the_stage_that_ended() -> None:

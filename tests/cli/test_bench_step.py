@@ -24,10 +24,14 @@ def test_a_random_model_is_written_and_measured(
     assert measured.exit_code == 0, measured.output
     cost = json.loads(measured.stdout)
     assert (cost["method"], cost["precision"], cost["photos"]) == ("lora", "bf16", 4)
-    assert "Stage II step" in [stage["stage"] for stage in cost["stages"]]
-    shown = visard("bench", "step", "--photos", photos, *options)
+    for who in ("ours", "plain"):
+        assert "Stage II step" in [stage["stage"] for stage in cost[who]["stages"]]
+    assert cost["plain over ours"]["Stage II step"].keys() == {"seconds", "memory"}
+    assert cost["device_name"]
+    shown = visard("bench", "step", "--photos", photos, *options, "--no-plain", "--memory", "none")
     assert "Stage II step" in shown.stdout
     assert "GB resident" in shown.stdout
+    assert "plain" not in shown.stdout
 
 
 def test_a_shape_that_does_not_exist_is_refused_with_those_that_do(

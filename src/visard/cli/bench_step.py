@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from visard.cli.console import progress, result
-from visard.cli.options import AsJson, BaseModel, Device, KitOption, Seed
+from visard.cli.options import AsJson, BaseModel, Device, KitOption, Memory, Seed
 from visard.cli.personalize import Method
 from visard.errors import InputError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from visard.benchmark.stages import RunCost
+    from visard.benchmark.stages import Comparison, RunCost
 
 GIGABYTE = 1e9
 
@@ -37,13 +37,22 @@ def step(
     method: Annotated[Method, typer.Option(help="What is trained.")] = Method.lora,
     precision: Annotated[Precision, typer.Option(help="In what the networks compute.")] = Precision.bf16,
     sampler_steps: Annotated[int, typer.Option(min=1, help="Sampling steps of the one class picture.")] = 2,
+    batch: Annotated[int, typer.Option(min=1, help="Photos, and class pictures, of a step.")] = 1,
+    memory: Memory = "32g",
+    plain: Annotated[
+        bool,
+        typer.Option("--plain/--no-plain", help="Do the same as written plainly on diffusers, to compare."),
+    ] = True,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Run one step of every kind a round: time and peak memory of every stage, before a long run is begun.
 
+    The plain version trains float32 weights and recomputes activations where the plan does, and has nothing
+    else: no cached posteriors, no halved frozen weights, no 8-bit moments, nothing moved or compiled.
+
     \b
-    visard bench step --photos photos/ --kit real.toml --base sd21
+    visard bench step --photos photos/ --kit real.toml --base sd21 --memory 16g
     visard bench blueprint sd21 random-sd21/ && visard bench step --photos photos/ --base random-sd21/
     """
     from visard.benchmark import stages
@@ -52,12 +61,18 @@ def step(
 
     models = open_kit(kit, choose_device(device))
     settings = stages.few_steps(
-        models, rounds=rounds, method=method.value, precision=precision.value, sampler_steps=sampler_steps
+        models,
+        rounds=rounds,
+        method=method.value,
+        precision=precision.value,
+        sampler_steps=sampler_steps,
+        batch=batch,
     )
     with progress() as report:
-        cost = stages.measure(settings, photos, models, base, progress=report)
+        cost = stages.measure(settings, photos, models, base, memory=memory, compare=plain, progress=report)
     if as_json:
-        result(asdict(cost), True, "")
+        ratios = {name: {"seconds": time, "memory": peak} for name, (time, peak) in cost.ratios().items()}
+        result({**asdict(cost), "plain over ours": ratios}, True, "")
     else:
         from rich.console import Console
 
@@ -86,22 +101,42 @@ def blueprint(
     result({"model": str(folder)}, as_json, f"The model is in {folder}")
 
 
-def _table(cost: RunCost) -> Table:
+def _table(cost: Comparison) -> Table:
     from rich.table import Table
 
+    ours, plain = cost.ours, cost.plain
     networks = ", ".join(f"{name} {count / 1e6:.1f} M" for name, count in cost.parameters.items())
     table = Table(
-        title=f"{networks} parameters; {cost.photos} photos of {cost.resolution} px; {cost.method}, "
-        f"{cost.precision}; {cost.device}, {cost.threads} threads",
-        caption=f"{cost.seconds:.0f} s, at most {cost.resident / GIGABYTE:.2f} GB resident",
+        title=f"{networks} parameters; {cost.photos} photos of {cost.resolution} px, batch {cost.batch}; "
+        f"{cost.method}, {cost.precision}, memory plan {cost.memory}; "
+        f"{cost.device_name}, {cost.threads} threads",
+        caption=f"{ours.seconds:.0f} s, at most {ours.resident / GIGABYTE:.2f} GB resident"
+        + (f"; plainly: {_outcome(plain)}" if plain is not None else ""),
     )
-    on_gpu = any(stage.device for stage in cost.stages)
+    where = "GB on the GPU" if ours.device else "GB"
     table.add_column("stage")
-    for name in ("count", "seconds each", "peak GB", *(["peak GB on the GPU"] if on_gpu else [])):
+    for name in ("count", "seconds each", f"peak {where}"):
         table.add_column(name, justify="right")
-    for stage in cost.stages:
-        gpu = [f"{stage.device / GIGABYTE:.2f}"] if on_gpu else []
-        table.add_row(
-            stage.stage, str(stage.count), f"{stage.seconds:.2f}", f"{stage.resident / GIGABYTE:.2f}", *gpu
-        )
+    if plain is not None:
+        for name in ("plain: seconds", f"peak {where}", "plain / ours: time", "memory"):
+            table.add_column(name, justify="right")
+    theirs = {stage.stage: stage for stage in plain.stages} if plain is not None else {}
+    ratios = cost.ratios()
+    for stage in ours.stages:
+        row = [stage.stage, str(stage.count), f"{stage.seconds:.2f}", f"{stage.memory / GIGABYTE:.2f}"]
+        if stage.stage in theirs:
+            other, (time, memory) = theirs[stage.stage], ratios[stage.stage]
+            row += [
+                f"{other.seconds:.2f}",
+                f"{other.memory / GIGABYTE:.2f}",
+                f"{time:.2f}",
+                f"{memory:.2f}",
+            ]
+        elif plain is not None:
+            row += ["–"] * 4
+        table.add_row(*row)
     return table
+
+
+def _outcome(plain: RunCost) -> str:
+    return plain.failed or f"{plain.seconds:.0f} s, at most {plain.resident / GIGABYTE:.2f} GB"
