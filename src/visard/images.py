@@ -46,11 +46,13 @@ def read_image(path: str | Path) -> Image.Image:
     HEIC needs pillow-heif. A JPEG of more than MAX_PIXELS is decoded at a half, a quarter or an eighth.
     """
     path = Path(path)
+    formats = FORMATS
     try:
+        formats = _formats(path)
         with warnings.catch_warnings():
             # Pillow warns about damaged metadata, which is dropped, and about sizes, which are checked below.
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=_formats(path)) as image:
+            with Image.open(path, formats=formats) as image:
                 _reduce(image)
                 _check_size(path, image.size)
                 return _plain(ImageOps.exif_transpose(image))
@@ -61,7 +63,8 @@ def read_image(path: str | Path) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise _too_large(path) from error
     except UnidentifiedImageError as error:
-        raise InputError(f"{path} is not a JPEG, PNG, WebP or HEIC picture.", CONVERT) from error
+        kind = "JPEG, PNG or WebP" if formats == FORMATS else "whole HEIC"
+        raise InputError(f"{path} is not a {kind} picture.", CONVERT) from error
     except DAMAGED as error:
         advice = "It may be damaged or cut short; copy it again."
         raise InputError(f"{path} cannot be read: {error}.", advice) from error
