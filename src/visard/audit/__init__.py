@@ -7,6 +7,7 @@ from visard.audit.audit import audit, audit_people
 from visard.audit.inputs import AuditSettings, Instruments, ModelId, Person, Strangers
 from visard.audit.report import render_report
 from visard.audit.result import AuditResult, Flag, TierResult
+from visard.audit.tiers import with_tiers
 
 __all__ = [
     "AuditResult",
@@ -20,4 +21,5 @@ __all__ = [
     "audit",
     "audit_people",
     "render_report",
+    "with_tiers",
 ]

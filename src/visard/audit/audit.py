@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from visard import __version__
-from visard.audit import flags
+from visard.audit.arms import Rooms, face_success, measure_arms
 from visard.audit.bench import Bench, build
 from visard.audit.claim import TIER, claims
-from visard.audit.figures import Scores, judge_figures
-from visard.audit.inputs import AuditSettings, Instruments, ModelId, Person, Strangers, split_key
+from visard.audit.flags import Evidence, raised
+from visard.audit.gate import verdicts
+from visard.audit.inputs import AuditSettings, Instruments, ModelId, Person, Strangers
 from visard.audit.observe import Faces, observe
 from visard.audit.quality import PhotoQuality
-from visard.audit.result import ArmResult, AuditResult, Curve, JudgeCard
+from visard.audit.resemblance import Likeness
+from visard.audit.result import AuditResult, Curve, JudgeCard
 from visard.errors import InputError
 from visard.metrics.bootstrap import SubjectBootstrap
-from visard.metrics.face_success import FaceSuccess
 from visard.metrics.verification import det_curve
 from visard.progress import Progress, silent
-
-Look = Callable[[Tensor, str], Faces]
 
 
 def audit(
@@ -84,33 +83,37 @@ def audit_people(
         for judge in instruments.judges
     }
     reference_photos = torch.cat([person.photos for person in people])
-    photo_quality = PhotoQuality(
-        instruments, reference_photos, _natural(reference_photos, gallery.photos), chosen.batch
+    natural = _natural(reference_photos, gallery.photos)
+    rooms = Rooms(
+        benches,
+        PhotoQuality(instruments, reference_photos, references, natural, chosen.batch, generator),
+        Likeness(instruments, people, references, chosen, generator),
+        instruments.detector,
+        SubjectBootstrap(len(people), chosen.draws, generator),
+        chosen,
+        generator,
     )
     seen = {key: [look(person.pictures[key], f"pictures of {key}") for person in people] for key in arms}
-    results = _arms(people, seen, references, benches, instruments, photo_quality, chosen, generator)
+    results = measure_arms(people, seen, rooms)
     cards = [
         _card(judge.name, judge.family, instruments, benches[judge.name]) for judge in instruments.judges
     ]
-    raised = [
-        *flags.judge_flags(cards, surrogates),
-        *flags.bench_flags(cards, chosen, strangers.faces),
-        *flags.photo_flags(people, gallery),
-        *flags.arm_flags(results, chosen),
-    ]
+    evidence = Evidence(people, gallery, surrogates, cards, results, chosen, strangers.faces)
     size = len(people) + enrolled
     return AuditResult(
         tier=TIER,
         claims=claims(results, size, len(people), chosen),
-        flags=raised,
+        flags=raised(evidence),
         people=len(people),
         gallery=size,
         gallery_photos=strangers.pictures,
         gallery_without_face=strangers.pictures - strangers.faces,
         reference_photos=reference_photos.shape[0],
-        reference_faces=_success(references, instruments),
+        reference_faces=face_success(references, instruments.detector),
         judges=cards,
         arms=results,
+        verdicts=verdicts(results, chosen),
+        absent=instruments.absent(),
         settings=chosen,
         surrogates=[model.name for model in surrogates],
         versions={"visard": __version__, "torch": torch.__version__, "python": platform.python_version()},
@@ -150,70 +153,6 @@ def _gallery_owners(gallery: Strangers, seen: Faces) -> tuple[Tensor, int]:
 
 def _natural(reference: Tensor, strangers: Tensor) -> Tensor:
     return torch.cat([reference, strangers]) if reference.shape[1:] == strangers.shape[1:] else strangers
-
-
-def _arms(
-    people: Sequence[Person],
-    seen: Mapping[str, Sequence[Faces]],
-    references: Sequence[Faces],
-    benches: Mapping[str, Bench],
-    instruments: Instruments,
-    photo_quality: PhotoQuality,
-    settings: AuditSettings,
-    generator: torch.Generator,
-) -> list[ArmResult]:
-    bootstrap = SubjectBootstrap(len(people), settings.draws, generator)
-    owners = {
-        key: torch.repeat_interleave(torch.tensor([faces.pictures for faces in arm]))
-        for key, arm in seen.items()
-    }
-    weights = {key: bootstrap.weights(owner) for key, owner in owners.items()}
-    scores = {
-        (key, name): _scores(arm, owners[key], bench, name)
-        for key, arm in seen.items()
-        for name, bench in benches.items()
-    }
-    results = []
-    for key, arm in seen.items():
-        name, prompt = split_key(key)
-        other = f"{settings.undefended}/{prompt}" if prompt else settings.undefended
-        comparable = other != key and other in seen
-        results.append(
-            ArmResult(
-                arm=name,
-                prompt=prompt,
-                pictures=owners[key].numel(),
-                faces=_success(arm, instruments),
-                judges=[
-                    judge_figures(
-                        judge,
-                        scores[key, judge],
-                        bootstrap,
-                        weights[key],
-                        settings,
-                        generator,
-                        (scores[other, judge], weights[other]) if comparable else None,
-                    )
-                    for judge in benches
-                ],
-                quality=photo_quality.measure(
-                    torch.cat([person.pictures[key] for person in people]), arm, references, generator
-                ),
-            )
-        )
-    return results
-
-
-def _scores(arm: Sequence[Faces], owner: Tensor, bench: Bench, judge: str) -> Scores:
-    rows = [faces.embeddings[judge] for faces in arm if faces.faces]
-    embeddings = torch.cat(rows) if rows else torch.empty(0, bench.templates.shape[1])
-    return Scores(bench, embeddings @ bench.templates.T, torch.cat([faces.has_face for faces in arm]), owner)
-
-
-def _success(looks: Sequence[Faces], instruments: Instruments) -> FaceSuccess:
-    faces, pictures = sum(look.faces for look in looks), sum(look.pictures for look in looks)
-    detector = instruments.detector
-    return FaceSuccess(faces / pictures, faces, pictures, f"{detector.name}, {detector.setting}")
 
 
 def _card(name: str, family: str, instruments: Instruments, bench: Bench) -> JudgeCard:

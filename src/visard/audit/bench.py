@@ -5,6 +5,7 @@ Its gallery, its thresholds from strangers' real photos, and how well it knows r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +20,21 @@ from visard.metrics.identification import (
 )
 from visard.metrics.identity_similarity import reference_embedding
 from visard.metrics.verification import resampled_thresholds, resolvable, threshold_at
+
+
+@dataclass(frozen=True)
+class HalfGallery:
+    """A gallery of the audited people and half of the strangers, searched also by the other half.
+
+    columns (K,) of the whole gallery that are enrolled; tops (Q,) best score of each search by somebody who
+    is not, owner (Q,) that stranger. thresholds: by false-positive rate, draws: the same in every draw.
+    """
+
+    columns: Tensor
+    tops: Tensor
+    owner: Tensor
+    thresholds: dict[float, float]
+    draws: dict[float, Tensor]
 
 
 @dataclass(frozen=True)
@@ -40,6 +56,7 @@ class Bench:
     match_draws: dict[float, Tensor]
     real_own: Tensor
     real_others: Tensor
+    halves: tuple[HalfGallery, HalfGallery]
 
     @property
     def real_linked(self) -> float:
@@ -74,6 +91,8 @@ def build(
     draws = resampled_thresholds(scores, owner, weights, rates)
     gallery = torch.cat([own_templates, templates])
     real_own, real_others = _leave_one_out(people, strangers, owner, gallery)
+    halves = torch.randperm(count, generator=generator).tensor_split(2)
+    to_gallery = strangers @ gallery.T
     return Bench(
         templates=gallery,
         non_mated=non_mated,
@@ -84,6 +103,32 @@ def build(
         match_draws={rate: draws[:, column] for column, rate in enumerate(rates)},
         real_own=real_own,
         real_others=real_others,
+        halves=(
+            _half(len(people), halves[0], to_gallery, owner, weights, settings.search_rates),
+            _half(len(people), halves[1], to_gallery, owner, weights, settings.search_rates),
+        ),
+    )
+
+
+def _half(
+    people: int,
+    enrolled: Tensor,
+    scores: Tensor,
+    owner: Tensor,
+    weights: Tensor,
+    rates: Sequence[float],
+) -> HalfGallery:
+    """scores (M, S + N) of the strangers' photos; enrolled: which of the N strangers the gallery holds."""
+    columns = torch.cat([torch.arange(people), people + enrolled.sort().values])
+    outside = ~torch.isin(owner, enrolled)
+    tops = scores[outside][:, columns].max(1).values
+    shown = [rate for rate in rates if resolvable(tops.numel(), rate)]
+    return HalfGallery(
+        columns=columns,
+        tops=tops,
+        owner=owner[outside],
+        thresholds={rate: search_threshold(tops, rate) for rate in shown},
+        draws={rate: resampled_search_thresholds(tops, owner[outside], weights, rate) for rate in shown},
     )
 
 

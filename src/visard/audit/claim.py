@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from visard.audit.inputs import AuditSettings
-from visard.audit.result import ArmResult
+from visard.audit.result import ArmResult, JudgeFigures, TierResult
 from visard.metrics.bootstrap import Estimate
 
 TIER = "T0"
@@ -20,22 +20,42 @@ def claims(arms: Sequence[ArmResult], gallery: int, people: int, settings: Audit
 
     Control arms speak only if nothing else was audited.
     """
-    controls = {settings.undefended: "undefended", settings.attributes_only: "attributes alone"}
+    controls = _controls(settings)
     audited = [arm for arm in arms if arm.arm not in controls] or list(arms)
-    whom = "one person" if people == 1 else f"{people} people"
     sentences = []
     for arm in sorted(audited, key=lambda arm: -arm.strongest.linked.value):
-        judge = arm.strongest
+        best = arm.strongest
+        others = [other for other in arms if _compares(arm, other, controls)]
         prompt = f" (“{arm.prompt}”)" if arm.prompt else ""
-        sentence = (
-            f"At attack tier {TIER}, in a gallery of {gallery}, at a false-positive rate of "
-            f"{settings.fpir:g}, {share(judge.linked)} of the {arm.pictures} “{arm.arm}” pictures{prompt} "
-            f"of {whom} are linked by the strongest judge, {judge.judge}"
+        linked = (
+            f"of the {arm.pictures} “{arm.arm}” pictures{prompt} of one person are linked"
+            if people == 1
+            else f"of {people} subjects are linked by “{arm.arm}” pictures{prompt}"
         )
-        for other in arms:
-            if other.arm in controls and other.prompt == arm.prompt and other is not arm:
-                same = next(figures for figures in other.judges if figures.judge == judge.judge)
-                sentence += f"; {controls[other.arm]} {share(same.linked)}"
+        value = share(_one_out(best, people))
+        sentence = (
+            f"At attack tier {TIER}, in a gallery of {gallery}, with 1 picture out, at a false-positive rate "
+            f"of {settings.fpir:g}, {value} {linked} by the strongest judge, {best.judge}"
+        )
+        for other in others:
+            sentence += f"; {controls[other.arm]} {share(_one_out(_same_judge(other, best), people))}"
+        sentences.append(sentence + "." + _more_out(best, others, controls))
+    return sentences
+
+
+def tier_claims(tiers: Sequence[TierResult], settings: AuditSettings) -> list[str]:
+    """The strongest tier in one sentence a defended arm; a tier in between speaks if it links more."""
+    controls = _controls(settings)
+    sentences = []
+    for name, prompt in dict.fromkeys((row.arm, row.prompt) for row in tiers if row.arm not in controls):
+        rows = [row for row in tiers if (row.arm, row.prompt) == (name, prompt)]
+        most = max(rows, key=lambda row: (row.linked.value, row.tier))
+        said = f" (“{prompt}”)" if prompt else ""
+        sentence = f"At attack tier {most.tier} ({most.description}), {share(most.linked)}"
+        sentence += f" of “{name}”{said} are linked" if name else " are linked"
+        for row in tiers:
+            if (row.tier, row.prompt) == (most.tier, prompt) and row.arm in controls:
+                sentence += f"; {controls[row.arm]} {share(row.linked)}"
         sentences.append(sentence + ".")
     return sentences
 
@@ -44,3 +64,38 @@ def share(estimate: Estimate) -> str:
     """ "12.5 % [95 % CI 3.1–28.0 %]"."""
     low, high = 100 * estimate.low, 100 * estimate.high
     return f"{100 * estimate.value:.1f} % [95 % CI {low:.1f}–{high:.1f} %]"
+
+
+def _controls(settings: AuditSettings) -> dict[str, str]:
+    return {
+        settings.undefended: "undefended",
+        settings.attributes_only: "attributes alone",
+        settings.chance: "strangers' models",
+    }
+
+
+def _compares(arm: ArmResult, other: ArmResult, controls: dict[str, str]) -> bool:
+    return other.arm in controls and other.prompt == arm.prompt and other is not arm
+
+
+def _same_judge(arm: ArmResult, figures: JudgeFigures) -> JudgeFigures:
+    return next(each for each in arm.judges if each.judge == figures.judge)
+
+
+def _one_out(figures: JudgeFigures, people: int) -> Estimate:
+    """Share of the subjects linked by one picture; of one person's pictures where there is but one."""
+    by_subject = (row.people for row in figures.linked_in if row.k == 1 and people > 1)
+    return next(by_subject, figures.linked)
+
+
+def _more_out(best: JudgeFigures, others: Sequence[ArmResult], controls: dict[str, str]) -> str:
+    """The same for the largest number of pictures out, where more than one was looked at."""
+    row = max(best.linked_in, key=lambda each: each.k, default=None)
+    if row is None or row.k == 1:
+        return ""
+    sentence = f" With {row.k} pictures out: {share(row.people)}"
+    for other in others:
+        for same in _same_judge(other, best).linked_in:
+            if same.k == row.k:
+                sentence += f"; {controls[other.arm]} {share(same.people)}"
+    return sentence + "."

@@ -10,9 +10,18 @@ import torch
 from torch import Tensor
 
 from visard.audit.accounting import account
-from visard.audit.bench import Bench
+from visard.audit.bench import Bench, HalfGallery
 from visard.audit.inputs import AuditSettings
-from visard.audit.result import Curve, Difference, Histogram, JudgeFigures, LinkedIn, MatchRate, RankRate
+from visard.audit.result import (
+    Curve,
+    Difference,
+    Histogram,
+    JudgeFigures,
+    LinkedIn,
+    MatchRate,
+    RankRate,
+    SearchRate,
+)
 from visard.metrics.bootstrap import (
     Estimate,
     SubjectBootstrap,
@@ -22,6 +31,7 @@ from visard.metrics.bootstrap import (
 )
 from visard.metrics.identity_similarity import identity_similarity
 from visard.metrics.linkability import picture_linkability, repulsion_p_value
+from visard.metrics.open_set import search_scores
 from visard.metrics.retrieval import median_rank, rank_from_bottom, ranks, retrieval_rate
 from visard.metrics.subject_linkage import linked_at_least_once, worst_decile
 from visard.metrics.verification import auc, det_curve, equal_error_rate, match_rate
@@ -67,7 +77,7 @@ class Scores:
 
         -inf where it names another or sees no face.
         """
-        return self._spread(self.own.masked_fill(self.best_other >= self.own, -torch.inf))
+        return self._spread(search_scores(self.similarities, self.true))
 
     @cached_property
     def linked(self) -> Tensor:
@@ -78,6 +88,10 @@ class Scores:
         everywhere = torch.full((self.has_face.numel(),), -torch.inf)
         everywhere[self.has_face] = values
         return everywhere
+
+    def half_scores(self, half: HalfGallery) -> Tensor:
+        """(P,) the same in a gallery of half the strangers; the people stand first in that one too."""
+        return self._spread(search_scores(self.similarities[:, half.columns], self.true))
 
     def linked_draws(self) -> Tensor:
         """(draws, P): linked or not under the threshold of each draw."""
@@ -107,7 +121,6 @@ def judge_figures(
     replicas = scores.linked_draws()
     linked_detected = scores.linked[scores.has_face]
     det = det_curve(scores._spread(own), bench.non_mated).thinned()
-    names_another = scores._spread(scores.best_other)
     return JudgeFigures(
         judge=name,
         accounting=account(scores.linked, scores.has_face),
@@ -126,6 +139,7 @@ def judge_figures(
             for k in settings.ranks
             if k < scores.similarities.shape[1]
         ],
+        searches=_searches(scores, weights, units, unit, settings),
         median_rank=median_rank(places),
         worst_rank=float(places.max()) if places.numel() else math.nan,
         last_place=_share(rank_from_bottom(scores.similarities, scores.true) == 1),
@@ -153,19 +167,54 @@ def judge_figures(
             if (share := _linked_in(scores, k, bootstrap, weights)) is not None
         ],
         worst_decile=worst_decile(scores.linked, scores.owner),
-        names_another=estimate(
-            _share((scores.best_other > bench.search) & (scores.best_other >= own)),
-            weighted_share(
-                (names_another > bench.search_draws[:, None]) & (names_another >= scores._spread(own)),
-                weights * scores.has_face,
-            ),
-            bootstrap.units(scores.true),
-            unit,
-        ),
+        names_another=_named(scores, scores.others, bootstrap, weights),
+        names_fellow=_named(scores, _fellows(scores), bootstrap, weights),
         det=Curve(det.fmr.tolist(), det.fnmr.tolist()),
         histogram=_histogram(own, rest),
         similarities=_per_person(scores),
         linked_pictures=[scores.linked[scores.owner == who].tolist() for who in _people(scores)],
+    )
+
+
+def _searches(
+    scores: Scores, weights: Tensor, units: int, unit: str, settings: AuditSettings
+) -> list[SearchRate]:
+    """TPIR with half of the strangers not enrolled; every picture searches both halves, half a count each.
+
+    Rates that so few searches cannot show are left out.
+    """
+    halves = scores.bench.halves
+    found = [scores.half_scores(half) for half in halves]
+    rows = []
+    for rate in settings.search_rates:
+        if not all(rate in half.thresholds for half in halves):
+            continue
+        pairs = list(zip(halves, found, strict=True))
+        hits = torch.stack([(score > half.thresholds[rate]).double() for half, score in pairs]).mean(0)
+        drawn = torch.stack([(score > half.draws[rate][:, None]).double() for half, score in pairs]).mean(0)
+        rows.append(SearchRate(rate, estimate(_share(hits), weighted_share(drawn, weights), units, unit)))
+    return rows
+
+
+def _fellows(scores: Scores) -> Tensor:
+    """(F, G) the other audited people alone: what exchanged labels would find."""
+    people = int(scores.owner.max()) + 1
+    fellows = scores.others.clone()
+    fellows[:, people:] = -torch.inf
+    return fellows
+
+
+def _named(scores: Scores, others: Tensor, bootstrap: SubjectBootstrap, weights: Tensor) -> Estimate:
+    """Share of the faces that a search gives the name of one of `others` (F, G), the rest being at -inf."""
+    best = others.max(1).values.masked_fill(
+        others.max(1).values < scores.similarities.max(1).values, -torch.inf
+    )
+    spread = scores._spread(best)
+    return estimate(
+        _share(best > scores.bench.search),
+        weighted_share(spread > scores.bench.search_draws[:, None], weights * scores.has_face),
+        bootstrap.units(scores.true),
+        bootstrap.unit,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -16,12 +16,15 @@ from visard.progress import Progress
 class Faces:
     """The faces of P pictures: `has_face` (P,), and for the F pictures with one, in order, what was seen.
 
-    embeddings: judge -> (F, D), normalised; attributes: name -> (F, classes), rows summing to 1.
+    embeddings: judge -> (F, D), normalised; attributes: name -> (F, classes), rows summing to 1; quantities:
+    name -> (F,) in the head's unit; landmarks (F, 5, 2) in px.
     """
 
     has_face: Tensor
     embeddings: dict[str, Tensor]
     attributes: dict[str, Tensor]
+    quantities: dict[str, Tensor]
+    landmarks: Tensor
 
     @property
     def pictures(self) -> int:
@@ -48,7 +51,9 @@ def observe(
     """
     has_face: list[bool] = []
     embeddings: dict[str, list[Tensor]] = {judge.name: [] for judge in instruments.judges}
-    predictions: dict[str, list[Tensor]] = {}
+    attributes_seen: dict[str, list[Tensor]] = {}
+    quantities: dict[str, list[Tensor]] = {}
+    points: list[Tensor] = []
     for start in range(0, pictures.shape[0], batch):
         chunk = pictures[start : start + batch]
         found = instruments.detector.detect(chunk)
@@ -56,18 +61,24 @@ def observe(
         seen = [index for index, faces in enumerate(found) if faces]
         if seen:
             crops, landmarks = chunk[seen], torch.stack([found[index][0].landmarks for index in seen])
+            points.append(landmarks.detach().float().cpu())
             for judge in instruments.judges:
                 embeddings[judge.name].append(_unit(judge.embed_faces(crops, landmarks)))
             for model in instruments.regressors if attributes else ():
-                for name, values in _attributes(model, crops, landmarks):
-                    predictions.setdefault(name, []).append(values)
+                predictions = _predictions(model, crops, landmarks)
+                for name, values in _distributions(model, predictions):
+                    attributes_seen.setdefault(name, []).append(values)
+                for name, values in _quantities(model, predictions):
+                    quantities.setdefault(name, []).append(values)
         progress(stage, min(start + batch, pictures.shape[0]), pictures.shape[0])
     return Faces(
         has_face=torch.tensor(has_face, dtype=torch.bool),
         embeddings={
             name: torch.cat(rows) if rows else torch.empty(0, 1) for name, rows in embeddings.items()
         },
-        attributes={name: torch.cat(rows) for name, rows in predictions.items()},
+        attributes={name: torch.cat(rows) for name, rows in attributes_seen.items()},
+        quantities={name: torch.cat(rows) for name, rows in quantities.items()},
+        landmarks=torch.cat(points) if points else torch.empty(0, 5, 2),
     )
 
 
@@ -75,16 +86,25 @@ def _unit(embeddings: Tensor) -> Tensor:
     return torch.nn.functional.normalize(embeddings.detach().float().cpu(), dim=1)
 
 
-def _attributes(model: AttributeModel, images: Tensor, landmarks: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """Distributions of the heads that say what a person looks like.
+def _predictions(model: AttributeModel, images: Tensor, landmarks: Tensor) -> dict[str, Tensor]:
+    return {
+        name: values.detach().float().cpu() for name, values in model.predict_faces(images, landmarks).items()
+    }
 
-    Pose, gaze and the like vary on purpose.
-    """
-    predictions = model.predict_faces(images, landmarks)
+
+def _distributions(model: AttributeModel, predictions: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Categorical and binary heads as distributions over their classes."""
     for name, head in model.heads.items():
-        values = predictions[name].detach().float().cpu()
+        values = predictions[name]
         if head.kind == "categorical":
             yield name, values
         elif head.kind == "binary":
             for column, output in enumerate(head.outputs):
                 yield output, torch.stack([values[:, column], 1 - values[:, column]], 1)
+
+
+def _quantities(model: AttributeModel, predictions: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Continuous heads, a column each."""
+    for name, head in model.heads.items():
+        if head.kind == "continuous":
+            yield from zip(head.outputs, predictions[name].T, strict=True)

@@ -1,16 +1,17 @@
-"""The two plots of a report as inline SVG.
+"""The plots of a report as inline SVG.
 
 Colours come from the page's style sheet, so both themes and print follow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from statistics import NormalDist
 
 from visard.audit.result import Curve, Histogram
+from visard.metrics.bootstrap import Estimate
 
 WIDTH, HEIGHT = 420.0, 320.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 12.0, 44.0
@@ -44,10 +45,7 @@ def det_plot(lines: Sequence[Line], title: str) -> str:
         body.append(f'<path class="rule" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
         body.append(_text(LEFT - 8, y + 4, label, "end"))
     body.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "strangers falsely matched, %", "middle"))
-    body.append(
-        f'<text class="axis" transform="translate(14 {(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)" '
-        'text-anchor="middle">pictures not matched, %</text>'
-    )
+    body.append(_upright("pictures not matched, %"))
     for line in lines:
         points = [
             f"{_deviate(fmr, FMR_RANGE, LEFT, WIDTH - RIGHT):.1f} "
@@ -93,6 +91,108 @@ def histogram_plot(
     return _svg(body, width, height, title)
 
 
+@dataclass(frozen=True)
+class Point:
+    """An arm in the plane of linkage and resemblance, or a tier's share; intervals are drawn as bars."""
+
+    label: str
+    style: str
+    linked: Estimate
+    resemblance: Estimate | None = None
+
+
+def trade_off_plot(points: Sequence[Point], title: str) -> str:
+    """Resemblance against linkage, both in percent, with the arms that no other arm beats in both joined.
+
+    Points without a resemblance are left out; upper left is better.
+    """
+    shown = [(point, point.resemblance) for point in points if point.resemblance is not None]
+    lows = [value.low for _, value in shown]
+    highs = [value.high for _, value in shown]
+    low, high = max(0.0, min(lows) - 0.06), min(1.0, max(highs) + 0.06)
+
+    def across(value: float) -> float:
+        return LEFT + value * (WIDTH - RIGHT - LEFT)
+
+    def up(value: float) -> float:
+        return HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - BOTTOM - TOP)
+
+    body = [_frame(), *_grid(across, up, low, high)]
+    body.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "pictures linked, %", "middle"))
+    body.append(_upright("attributes that agree, %"))
+    best = frontier([(point.linked.value, value.value) for point, value in shown])
+    path = "L".join(f"{across(x):.1f} {up(y):.1f}" for x, y in best)
+    body.append(f'<path class="frontier" d="M{path}"/>')
+    for point, value in shown:
+        x, y = across(point.linked.value), up(value.value)
+        bars = (
+            f"M{across(point.linked.low):.1f} {y:.1f}H{across(point.linked.high):.1f}"
+            f"M{x:.1f} {up(value.low):.1f}V{up(value.high):.1f}"
+        )
+        body.append(f'<path class="spread {point.style}" d="{bars}"/>')
+        body.append(f'<circle class="dot {point.style}" cx="{x:.1f}" cy="{y:.1f}" r="5"/>')
+        left = x > WIDTH * 0.6
+        body.append(_text(x + (-9 if left else 9), y - 8, point.label, "end" if left else "start", "label"))
+    return _svg(body, WIDTH, HEIGHT, title)
+
+
+def frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Those (linked, resemblance) that no other point is as good as in both, by linkage."""
+    kept = [(x, y) for x, y in points if not any(a <= x and b >= y and (a, b) != (x, y) for a, b in points)]
+    return sorted(set(kept))
+
+
+def tier_plot(tiers: Sequence[str], rows: Sequence[tuple[Point, int]], title: str) -> str:
+    """Linked share with its interval at each tier, arm by arm; a row is a point and its tier's place."""
+    height = 250.0
+    floor = height - 34
+    arms = list(dict.fromkeys(point.label for point, _ in rows))
+    step = (WIDTH - RIGHT - LEFT) / len(tiers)
+
+    def up(value: float) -> float:
+        return floor - value * (floor - TOP)
+
+    body = [f'<path class="base" d="M{LEFT} {TOP}V{floor}H{WIDTH - RIGHT}"/>']
+    for value in (0.0, 0.25, 0.5, 0.75, 1.0):
+        body.append(f'<path class="rule" d="M{LEFT} {up(value):.1f}H{WIDTH - RIGHT}"/>')
+        body.append(_text(LEFT - 8, up(value) + 4, f"{100 * value:g}", "end"))
+    body.append(_upright("linked, %", floor))
+    for place, tier in enumerate(tiers):
+        body.append(_text(LEFT + (place + 0.5) * step, floor + 18, tier, "middle"))
+    for number, arm in enumerate(arms):
+        shift = (number - (len(arms) - 1) / 2) * min(18.0, step / (len(arms) + 1))
+        mine = [
+            (LEFT + (place + 0.5) * step + shift, point)
+            for point, place in sorted(rows, key=lambda row: row[1])
+            if point.label == arm
+        ]
+        style = mine[0][1].style
+        path = "L".join(f"{x:.1f} {up(point.linked.value):.1f}" for x, point in mine)
+        body.append(f'<path class="line thin {style}" d="M{path}"/>')
+        for x, point in mine:
+            bar = f"M{x:.1f} {up(point.linked.low):.1f}V{up(point.linked.high):.1f}"
+            body.append(f'<path class="spread {style}" d="{bar}"/>')
+            body.append(
+                f'<circle class="dot {style}" cx="{x:.1f}" cy="{up(point.linked.value):.1f}" r="4.5"/>'
+            )
+    return _svg(body, WIDTH, height, title)
+
+
+def _grid(
+    across: Callable[[float], float], up: Callable[[float], float], low: float, high: float
+) -> Iterator[str]:
+    """Lines at round percentages, linkage over all of 0 to 100, resemblance over the range shown."""
+    for step in range(0, 101, 25):
+        x = across(step / 100)
+        yield f'<path class="rule" d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}"/>'
+        yield _text(x, HEIGHT - BOTTOM + 16, f"{step}", "middle")
+    every = 5 if high - low < 0.35 else 10 if high - low < 0.7 else 20
+    for step in range(0, 101, every):
+        if low <= step / 100 <= high:
+            yield f'<path class="rule" d="M{LEFT} {up(step / 100):.1f}H{WIDTH - RIGHT}"/>'
+            yield _text(LEFT - 8, up(step / 100) + 4, f"{step}", "end")
+
+
 def _steps(
     edges: Sequence[float],
     values: Sequence[float],
@@ -118,8 +218,13 @@ def _frame() -> str:
     return f'<path class="base" d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>'
 
 
-def _text(x: float, y: float, label: str, anchor: str) -> str:
-    return f'<text class="axis" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(label)}</text>'
+def _upright(label: str, floor: float = HEIGHT - BOTTOM) -> str:
+    place = f"translate(14 {(TOP + floor) / 2:g}) rotate(-90)"
+    return f'<text class="axis" transform="{place}" text-anchor="middle">{escape(label)}</text>'
+
+
+def _text(x: float, y: float, label: str, anchor: str, style: str = "axis") -> str:
+    return f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(label)}</text>'
 
 
 def _svg(body: Sequence[str], width: float, height: float, title: str) -> str:

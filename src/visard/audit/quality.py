@@ -1,17 +1,15 @@
-"""Is the picture still good, and does it still look like the person to a person?"""
+"""Is the picture still good?"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from visard.audit.inputs import Instruments
 from visard.audit.observe import Faces
-from visard.audit.result import Quality
-from visard.metrics.attributes import attribute_agreement, self_agreement
+from visard.audit.result import Paired, Quality
 from visard.metrics.brisque import brisque_features
 from visard.metrics.frechet import frechet
 from visard.metrics.naturalness import feature_distance
@@ -22,62 +20,73 @@ MINIMUM_PRISTINE = 10
 class PhotoQuality:
     """What real photos look like to the quality instruments, computed once for all arms.
 
-    photos: of the audited people (for FID and KID); natural: all real photos at hand (for naturalness).
+    photos: of the audited people, and the faces seen in them; natural: all real photos at hand (for
+    naturalness).
     """
 
-    def __init__(self, instruments: Instruments, photos: Tensor, natural: Tensor, batch: int) -> None:
+    def __init__(
+        self,
+        instruments: Instruments,
+        photos: Tensor,
+        faces: Sequence[Faces],
+        natural: Tensor,
+        batch: int,
+        generator: Generator,
+    ) -> None:
         self.instruments = instruments
         self.batch = batch
-        self.features = self._features(photos)
+        self.features = None if instruments.features is None else encode(instruments.features, photos, batch)
         self.natural = self._brisque(natural) if natural.shape[0] >= MINIMUM_PRISTINE else None
+        self.face_quality = self._face_quality(photos, faces, generator)
 
-    def measure(
-        self,
-        pictures: Tensor,
-        faces: Sequence[Faces],
-        photos: Sequence[Faces],
-        generator: torch.Generator,
-    ) -> Quality:
-        """pictures (P, 3, H, W) of an arm.
-
-        Faces and photos: what was seen in them and in the clean photos, per person.
-        """
-        model = self.instruments.brisque
-        generated = self._features(pictures)
+    def measure(self, pictures: Tensor, faces: Sequence[Faces], generator: Generator) -> Quality:
+        """pictures (P, 3, H, W) of an arm and the faces seen in them, person after person."""
+        model, network, scorer = (
+            self.instruments.brisque,
+            self.instruments.features,
+            self.instruments.quality,
+        )
         brisque = self._brisque(pictures)
         return Quality(
             frechet=None
-            if generated is None or self.features is None
-            else frechet(generated, self.features, self.instruments.features_name, generator),
+            if network is None or self.features is None
+            else frechet(
+                encode(network, pictures, self.batch),
+                self.features,
+                self.instruments.features_name,
+                generator,
+            ),
             brisque=None if model is None else float(model.score(brisque).mean()),
             brisque_model="" if model is None else model.name,
             naturalness=None
             if self.natural is None
             else float(feature_distance(brisque, self.natural).mean()),
-            attributes=_mean(
-                [
-                    attribute_agreement(seen.attributes, own.attributes)
-                    for seen, own in zip(faces, photos, strict=True)
-                ]
-            ),
-            attributes_of_photos=_mean([self_agreement(own.attributes) for own in photos]),
+            face_quality=None
+            if scorer is None
+            else Paired(scorer.name, self._face_quality(pictures, faces, generator), self.face_quality),
         )
-
-    @torch.no_grad()
-    def _features(self, pictures: Tensor) -> Tensor | None:
-        network = self.instruments.features
-        if network is None:
-            return None
-        return torch.cat([network(chunk).flatten(1).cpu() for chunk in torch.split(pictures, self.batch)])
 
     def _brisque(self, pictures: Tensor) -> Tensor:
         return torch.cat([brisque_features(chunk) for chunk in torch.split(pictures, self.batch)])
 
+    @torch.no_grad()
+    def _face_quality(self, pictures: Tensor, faces: Sequence[Faces], generator: Generator) -> float:
+        """Mean over the faces; NaN without an instrument or a face."""
+        scorer = self.instruments.quality
+        seen = pictures[torch.cat([each.has_face for each in faces])]
+        if scorer is None or not len(seen):
+            return float("nan")
+        chunks = zip(
+            torch.split(seen, self.batch),
+            torch.split(torch.cat([each.landmarks for each in faces]), self.batch),
+            strict=True,
+        )
+        scores = [scorer.score_faces(images, points, generator).double().cpu() for images, points in chunks]
+        return float(torch.cat(scores).mean())
 
-def _mean(per_person: Sequence[dict[str, float]]) -> dict[str, float]:
-    names = list(dict.fromkeys(name for row in per_person for name in row))
-    return {name: math.fsum(values) / len(values) for name in names if (values := _column(per_person, name))}
 
-
-def _column(rows: Sequence[dict[str, float]], name: str) -> list[float]:
-    return [row[name] for row in rows if name in row]
+@torch.no_grad()
+def encode(network: Callable[[Tensor], Tensor], pictures: Tensor, batch: int) -> Tensor:
+    """Features (P, D) of pictures (P, 3, H, W), a few at a time; (0, 1) without pictures."""
+    rows = [network(chunk).flatten(1).float().cpu() for chunk in torch.split(pictures, batch) if len(chunk)]
+    return torch.cat(rows) if rows else torch.empty(0, 1)

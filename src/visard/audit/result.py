@@ -18,7 +18,7 @@ from visard.metrics.frechet import Frechet
 from visard.metrics.identity_similarity import IdentitySimilarity
 from visard.metrics.linkability import Linkability
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,14 @@ class MatchRate:
 
     fmr: float
     threshold: float
+    rate: Estimate
+
+
+@dataclass(frozen=True)
+class SearchRate:
+    """TPIR at one false-positive rate, half of the strangers not enrolled, over all pictures."""
+
+    fpir: float
     rate: Estimate
 
 
@@ -79,7 +87,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class JudgeFigures:
-    """What one judge says of one arm. `similarities` and `linked_pictures`: per person, per picture."""
+    """What one judge says of one arm.
+
+    names_another, names_fellow: share of the faces a search takes for anybody else, and for another of the
+    audited people. similarities, linked_pictures: per person, per picture.
+    """
 
     judge: str
     accounting: Accounting
@@ -89,6 +101,7 @@ class JudgeFigures:
     similarity: IdentitySimilarity
     similarity_to_strangers: float
     ranks: list[RankRate]
+    searches: list[SearchRate]
     median_rank: float
     worst_rank: float
     last_place: float
@@ -101,6 +114,7 @@ class JudgeFigures:
     linked_in: list[LinkedIn]
     worst_decile: float
     names_another: Estimate
+    names_fellow: Estimate
     det: Curve
     histogram: Histogram
     similarities: list[list[float | None]]
@@ -108,15 +122,65 @@ class JudgeFigures:
 
 
 @dataclass(frozen=True)
+class Paired:
+    """The same figure on an arm's pictures and on the clean photos, by a named model; NaN where undefined."""
+
+    model: str
+    pictures: float
+    photos: float
+
+
+@dataclass(frozen=True)
 class Quality:
-    """Picture quality and resemblance; None where the instrument was not given."""
+    """How good the pictures are; None where the instrument was not given.
+
+    face_quality: SER-FIQ, mean over the faces.
+    """
 
     frechet: Frechet | None
     brisque: float | None
     brisque_model: str
     naturalness: float | None
+    face_quality: Paired | None
+
+
+@dataclass(frozen=True)
+class Lift:
+    """Mean attribute agreement minus that of the attributes-only arm, with its 95 % interval."""
+
+    value: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Copying:
+    """How near pictures are to training photos: `copy_paste`, and the mean nearest cosines behind it."""
+
+    model: str
+    score: float
+    nearest: float
+    nearest_of_photos: float
+
+
+@dataclass(frozen=True)
+class Resemblance:
+    """Whether an arm still shows the person; None where the instrument or the photos were not given.
+
+    agreement: mean over the attributes, faces only; attributes: the same one by one, as in the clean photos
+    (the ceiling); correlations: over people, of the continuous ones. whole, masked: picture similarity, with
+    the faces and with them painted over; diversity: mean distance of pictures from one another.
+    """
+
+    agreement: Estimate | None
+    lift: Lift | None
     attributes: dict[str, float]
     attributes_of_photos: dict[str, float]
+    correlations: dict[str, float]
+    whole: Paired | None
+    masked: Paired | None
+    captions: Paired | None
+    diversity: Paired | None
+    copying: Copying | None
 
 
 @dataclass(frozen=True)
@@ -129,6 +193,7 @@ class ArmResult:
     faces: FaceSuccess
     judges: list[JudgeFigures]
     quality: Quality
+    resemblance: Resemblance
 
     @property
     def key(self) -> str:
@@ -158,12 +223,28 @@ class JudgeCard:
 
 @dataclass(frozen=True)
 class Flag:
-    """A reason to distrust this audit; `where` names the arm or judge it concerns."""
+    """A reason to distrust this audit; `where` names the arm or judge it concerns, `advice` what to do."""
 
     code: str
     title: str
     message: str
     where: str = ""
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether an arm passes both halves of the gate; None where there is nothing to compare with."""
+
+    arm: str
+    prompt: str
+    links_less: bool | None
+    resembles_more: bool | None
+    sentence: str
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.links_less and self.resembles_more)
 
 
 @dataclass(frozen=True)
@@ -184,7 +265,11 @@ class TierResult:
 
 @dataclass(frozen=True)
 class AuditResult:
-    """The whole audit. `claims` holds one sentence a defended arm, the least favourable first."""
+    """The whole audit.
+
+    claims: one sentence a defended arm, the least favourable first. absent: instruments that were not given,
+    and what therefore was not measured.
+    """
 
     tier: str
     claims: list[str]
@@ -197,6 +282,8 @@ class AuditResult:
     reference_faces: FaceSuccess
     judges: list[JudgeCard]
     arms: list[ArmResult]
+    verdicts: list[Verdict]
+    absent: dict[str, str]
     settings: AuditSettings
     surrogates: list[str]
     versions: dict[str, str]

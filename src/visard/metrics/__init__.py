@@ -1,5 +1,6 @@
 """Measures of linkability, resemblance and quality: one file a metric, one row a metric."""
 
+from visard.faces.quality import agreement
 from visard.metrics.attributes import attribute_agreement
 from visard.metrics.brisque import brisque_features
 from visard.metrics.caption_agreement import caption_agreement
@@ -52,6 +53,7 @@ METRICS: dict[str, Metric] = {
         Metric(
             "naturalness", "unnaturalness", "lower", 0, _INF, "pictures", "Mittal 2013", naturalness_distance
         ),
+        Metric("ser", "SER-FIQ", "higher", 0, 1, "crops", "Terhörst et al. 2020", agreement),
         Metric("attributes", "attribute agreement", "higher", 0, 1, "attributes", "", attribute_agreement),
         Metric(
             "quantities", "agreement within tolerance", "higher", 0, 1, "quantities", "", tolerance_agreement

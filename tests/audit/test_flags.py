@@ -1,0 +1,239 @@
+"""Every rule of distrust: evidence that raises it, and evidence that does not."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from support.toys import ToyWorld, toy_instruments
+from visard.audit import AuditResult, AuditSettings, ModelId, Person, TierResult, audit_people, with_tiers
+from visard.audit.flags import RULES, Evidence, raised, tier_flags
+from visard.audit.result import Difference
+from visard.metrics.bootstrap import Estimate
+
+
+@pytest.fixture(scope="module")
+def sound() -> Evidence:
+    """An audit of two people that gives no reason for distrust."""
+    world = ToyWorld(3)
+    people = []
+    for _ in range(2):
+        face, other = world.person(), world.person()
+        pictures = {"none": world.photos(face, 20), "strangers": world.photos(other, 20)}
+        people.append(Person(world.photos(face, 4), pictures, world.photos(face, 4, noise=0.3)))
+    gallery, settings = world.strangers(), AuditSettings(draws=60, null_draws=20)
+    surrogates = [ModelId("other", "net", "abc")]
+    result = audit_people(people, gallery, toy_instruments(), surrogates=surrogates, settings=settings)
+    return Evidence(people, gallery, surrogates, result.judges, result.arms, settings, 160)
+
+
+def arm(evidence: Evidence, place: int, **changes: Any) -> Evidence:
+    """The evidence with something else in one arm."""
+    arms = list(evidence.arms)
+    arms[place] = dataclasses.replace(arms[place], **changes)
+    return dataclasses.replace(evidence, arms=arms)
+
+
+def figures(evidence: Evidence, place: int, **changes: Any) -> Evidence:
+    """The evidence with other figures of the first judge in one arm."""
+    first, *rest = evidence.arms[place].judges
+    return arm(evidence, place, judges=[dataclasses.replace(first, **changes), *rest])
+
+
+def judge(evidence: Evidence, **changes: Any) -> Evidence:
+    first, *rest = evidence.judges
+    return dataclasses.replace(evidence, judges=[dataclasses.replace(first, **changes), *rest])
+
+
+def person(evidence: Evidence, **changes: Any) -> Evidence:
+    first, *rest = evidence.people
+    return dataclasses.replace(evidence, people=[dataclasses.replace(first, **changes), *rest])
+
+
+def surrogate(evidence: Evidence, model: ModelId) -> Evidence:
+    return dataclasses.replace(evidence, surrogates=[model])
+
+
+def share(value: float, low: float, high: float) -> Estimate:
+    return Estimate(value, low, high, 20, "subjects")
+
+
+def enrolled(evidence: Evidence, photos: torch.Tensor) -> Evidence:
+    """Photos that stand in the gallery as a stranger's."""
+    gallery = evidence.gallery
+    more = dataclasses.replace(
+        gallery,
+        photos=torch.cat([gallery.photos, photos]),
+        labels=[*gallery.labels, *["more"] * len(photos)],
+    )
+    return dataclasses.replace(evidence, gallery=more)
+
+
+def two_arms(evidence: Evidence, copied: int) -> Evidence:
+    """A second arm that repeats so many of the first one's pictures."""
+    people = [
+        dataclasses.replace(
+            each,
+            pictures={
+                "none": each.pictures["none"],
+                "again": torch.cat([each.pictures["none"][:copied], each.pictures["strangers"][copied:]]),
+            },
+        )
+        for each in evidence.people
+    ]
+    return dataclasses.replace(evidence, people=people)
+
+
+def renamed(evidence: Evidence, place: int, name: str) -> Evidence:
+    return arm(evidence, place, arm=name)
+
+
+def faces(evidence: Evidence, count: int) -> Evidence:
+    return arm(evidence, 0, faces=dataclasses.replace(evidence.arms[0].faces, faces=count))
+
+
+Change = Callable[[Evidence], Evidence]
+
+RAISED: dict[str, tuple[Change, Change]] = {
+    "judge-was-surrogate": (
+        lambda seen: surrogate(seen, ModelId("first")),
+        lambda seen: surrogate(seen, ModelId("third", "another family")),
+    ),
+    "judge-family": (
+        lambda seen: surrogate(seen, ModelId("cousin", "pattern", "0")),
+        lambda seen: surrogate(seen, ModelId("cousin", "", "0")),  # an unknown family is not one
+    ),
+    "real-accuracy": (
+        lambda seen: judge(seen, real_linked=0.89),
+        lambda seen: judge(seen, real_linked=0.9),
+    ),
+    "few-strangers": (
+        lambda seen: dataclasses.replace(seen, search_probes=99),
+        lambda seen: dataclasses.replace(seen, search_probes=100),
+    ),
+    "training-in-reference": (
+        lambda seen: person(seen, training_photos=seen.people[0].photos[1:2].flip(-1)),
+        lambda seen: person(seen, training_photos=None),
+    ),
+    "training-in-gallery": (
+        lambda seen: enrolled(seen, seen.people[1].training_photos[:1]),
+        lambda seen: enrolled(person(seen, training_photos=None), seen.people[0].training_photos[:1]),
+    ),
+    "reference-in-gallery": (
+        lambda seen: enrolled(seen, seen.people[0].photos[:1]),
+        lambda seen: enrolled(seen, seen.people[0].pictures["none"][:1]),
+    ),
+    "copies": (
+        lambda seen: person(seen, training_photos=seen.people[0].pictures["none"][:1]),
+        lambda seen: person(seen, training_photos=seen.people[1].pictures["none"][:1]),
+    ),
+    "pictures-in-reference": (
+        lambda seen: person(seen, photos=seen.people[0].pictures["none"][:3]),
+        lambda seen: person(seen, photos=seen.people[1].pictures["none"][:3]),
+    ),
+    "same-pictures": (lambda seen: two_arms(seen, 20), lambda seen: two_arms(seen, 19)),
+    "no-undefended": (lambda seen: renamed(seen, 0, "iddm"), lambda seen: renamed(seen, 1, "iddm")),
+    "few-faces": (lambda seen: faces(seen, 29), lambda seen: faces(seen, 30)),
+    "undefended-accuracy": (
+        lambda seen: arm(
+            seen,
+            0,
+            judges=[dataclasses.replace(each, linked=share(0.49, 0.3, 0.7)) for each in seen.arms[0].judges],
+        ),
+        lambda seen: figures(seen, 0, linked=share(0.49, 0.3, 0.7)),  # the other judge links them
+    ),
+    "repulsion": (
+        lambda seen: figures(seen, 0, auc_same_pictures=0.3, repulsion_p=0.01),
+        lambda seen: figures(seen, 0, auc_same_pictures=0.3, repulsion_p=0.2),  # may be chance
+    ),
+    "strangers-named": (
+        lambda seen: figures(seen, 0, names_another=share(0.3, 0.2, 0.4)),
+        lambda seen: figures(seen, 0, names_another=share(0.3, 0.0, 0.9)),  # too few to tell
+    ),
+    "shuffled-labels": (
+        lambda seen: figures(seen, 0, names_fellow=share(0.2, 0.1, 0.3)),
+        lambda seen: figures(seen, 0, names_fellow=share(0.02, 0.012, 0.03)),  # near the nominal rate
+    ),
+    "chance-linked": (
+        lambda seen: figures(seen, 1, linked=share(0.4, 0.2, 0.6)),
+        lambda seen: figures(renamed(seen, 1, "iddm"), 1, linked=share(0.4, 0.2, 0.6)),
+    ),
+    "counting": (
+        lambda seen: figures(seen, 1, difference=Difference(-0.5, (-0.6, -0.4), 0.0, (-0.1, 0.1))),
+        lambda seen: figures(seen, 1, difference=Difference(-0.5, (-0.6, -0.4), -0.3, (-0.4, -0.2))),
+    ),
+}
+
+
+def codes(evidence: Evidence) -> set[str]:
+    return {flag.code for flag in raised(evidence)}
+
+
+def test_sound_evidence_raises_nothing(sound: Evidence) -> None:
+    assert raised(sound) == []
+
+
+def test_every_rule_is_tested() -> None:
+    assert set(RAISED) == set(RULES)
+
+
+@pytest.mark.parametrize("code", RAISED)
+def test_rule_is_raised_by_what_it_is_about_and_by_nothing_less(sound: Evidence, code: str) -> None:
+    bad, fine = RAISED[code]
+    assert code in codes(bad(sound))
+    assert code not in codes(fine(sound))
+
+
+@pytest.mark.parametrize("code", RAISED)
+def test_flag_says_what_to_do(sound: Evidence, code: str) -> None:
+    flag = next(flag for flag in raised(RAISED[code][0](sound)) if flag.code == code)
+    assert flag.title == RULES[code].title
+    assert flag.message.endswith(".")
+    assert flag.advice.endswith(".")
+
+
+def test_a_renamed_surrogate_is_known_by_its_file(sound: Evidence) -> None:
+    hashed = judge(sound, sha256="beef")
+    assert "judge-was-surrogate" in codes(surrogate(hashed, ModelId("renamed", "other", "beef")))
+    assert "judge-was-surrogate" not in codes(surrogate(sound, ModelId("unknown", "other", "")))
+
+
+def tier(name: str, value: float, width: float = 0.05, arm: str = "iddm") -> TierResult:
+    return TierResult(name, "", share(value, value - width, value + width), 100, arm)
+
+
+def test_a_stronger_attack_must_not_link_less() -> None:
+    (flag,) = tier_flags([tier("T2", 0.2), tier("T0", 0.3), tier("T1", 0.5)])
+    assert (flag.code, flag.where) == ("tier-order", "iddm")
+    assert "T2 links 20%" in flag.message
+    assert "T1, which it includes, links 50%" in flag.message
+    assert not list(tier_flags([tier("T0", 0.5), tier("T1", 0.45), tier("T2", 0.6)]))  # within the intervals
+    assert not list(tier_flags([tier("T0", 0.9, arm="none"), tier("T1", 0.1, arm="iddm")]))  # two arms
+
+
+def test_tiers_are_added_to_claims_and_flags(sound: Evidence) -> None:
+    result = audit_result(sound)
+    rows = [tier("T0", 0.1), tier("T4", 0.6), tier("T5", 0.55), tier("T4", 0.9, arm="none")]
+    found = with_tiers(result, rows)
+    assert found.tiers == rows
+    assert found.claims[0].startswith("At attack tier T4")  # what links most, not what is called strongest
+    assert "60.0 % [95 % CI 55.0–65.0 %] of “iddm”" in found.claims[0]
+    assert "undefended 90.0 %" in found.claims[0]
+    assert found.claims[1:] == result.claims
+    assert [flag.code for flag in found.flags] == [flag.code for flag in result.flags]
+    assert not with_tiers(result, [tier("T0", 0.9), tier("T1", 0.1)]).trusted
+
+
+def audit_result(sound: Evidence) -> AuditResult:
+    return audit_people(
+        sound.people, sound.gallery, toy_instruments(), surrogates=sound.surrogates, settings=sound.settings
+    )
+
+
+def test_arm_and_judge_are_named(sound: Evidence) -> None:
+    (flag,) = raised(figures(sound, 0, names_fellow=share(0.2, 0.1, 0.3)))
+    assert flag.where == "none, first"
