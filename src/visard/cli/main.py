@@ -9,9 +9,20 @@ import typer
 from typer.core import TyperGroup
 
 from visard import __version__
-from visard.cli import audit, bench, bench_step, demo, generate, inspect, models, personalize, world
+from visard.cli import (
+    audit,
+    bench,
+    bench_step,
+    bench_tmax,
+    demo,
+    generate,
+    inspect,
+    models,
+    personalize,
+    world,
+)
 from visard.cli.console import explain, note
-from visard.errors import INTERRUPTED, StorageError, TrainingError, VisardError
+from visard.errors import INTERRUPTED, StorageError, TrainingError, VisardError, is_out_of_memory
 from visard.storage import FULL, storage_error
 
 
@@ -40,13 +51,13 @@ def _known(error: Exception) -> VisardError | None:
         return error
     if isinstance(error, OSError) and error.errno in FULL:
         return storage_error(error, error.filename or "A file")
-    # torch has classes of its own for a full disk and a full memory, too slow to import for a check.
+    # torch has a class of its own for a full disk, too slow to import for a check.
     if isinstance(error, RuntimeError) and "No space left on device" in str(error):
         return StorageError("The disk is full.", "Free some space, then start the same command again.")
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if is_out_of_memory(error):
         return TrainingError(
             "The memory of this machine or its GPU is full.",
-            "Try --method lora, or a --config with save_memory = true and fine_tuning.batch = 1.",
+            "Close other programs that use it, work on fewer pictures at a time, or use --device cpu.",
         )
     return None
 
@@ -66,6 +77,7 @@ app.command("inspect")(inspect.inspect)
 app.command("demo")(demo.demo)
 bench.app.command("step")(bench_step.step)
 bench.app.command("blueprint")(bench_step.blueprint)
+bench.app.command("tmax")(bench_tmax.tmax)
 app.add_typer(bench.app, name="bench")
 app.add_typer(models.app, name="models")
 app.add_typer(world.app, name="world")
