@@ -73,9 +73,10 @@ class Bars:
 
 
 class Lines:
-    """One line when a stage begins and ends, and now and then between."""
+    """One line when a stage begins and ends, and now and then between; `about` says of whose work."""
 
-    def __init__(self) -> None:
+    def __init__(self, about: str = "") -> None:
+        self.about = f"{about}: " if about else ""
         self.stage = ""
         self.last = 0.0
 
@@ -84,7 +85,7 @@ class Lines:
         if stage == self.stage and done < total and now - self.last < QUIET_SECONDS:
             return
         self.stage, self.last = stage, now
-        print(f"{stage} {done}/{total} {_words(figures)}".rstrip(), file=sys.stderr, flush=True)
+        print(f"{self.about}{stage} {done}/{total} {_words(figures)}".rstrip(), file=sys.stderr, flush=True)
 
 
 def _stderr() -> Console:
