@@ -51,7 +51,14 @@ def tier_claims(tiers: Sequence[TierResult], settings: AuditSettings) -> list[st
         rows = [row for row in tiers if (row.arm, row.prompt) == (name, prompt)]
         most = max(rows, key=lambda row: (row.linked.value, row.tier))
         said = f" (“{prompt}”)" if prompt else ""
-        sentence = f"At attack tier {most.tier} ({most.description}), {share(most.linked)}"
+        pictures = "1 picture" if most.k == 1 else f"{most.k} pictures"
+        stated = [
+            f"in a gallery of {most.gallery}" if most.gallery else "",
+            f"with {pictures} out" if most.k else "",
+            f"at a false-positive rate of {most.fpir:g}" if most.fpir else "",
+        ]
+        setting = "".join(f", {part}" for part in stated if part)
+        sentence = f"At attack tier {most.tier} ({most.description}){setting}, {share(most.linked)}"
         sentence += f" of “{name}”{said} are linked" if name else " are linked"
         for row in tiers:
             if (row.tier, row.prompt) == (most.tier, prompt) and row.arm in controls:

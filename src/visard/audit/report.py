@@ -60,6 +60,7 @@ def render_report(
             for index, card in enumerate(result.judges)
         ],
         tiers=list(dict.fromkeys(row.tier for row in sorted(result.tiers, key=lambda row: row.tier))),
+        tier_arms=list(dict.fromkeys((row.arm, row.prompt) for row in result.tiers)),
         tier_plot=_tiers(result, styles),
         trade_offs=[
             (prompt, Markup(plot)) for prompt in prompts if (plot := _trade_off(result, prompt, styles))

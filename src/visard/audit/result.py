@@ -252,7 +252,8 @@ class TierResult:
     """What one attack tier links of one arm; tiers are cumulative, so a later one should link no less.
 
     tier: "T0" to "T5"; linked: share of the `count` trials (what a trial is, `description` says) with its
-    interval; arm and prompt as in `ArmResult`, "" where the tier was not told apart by them.
+    interval; arm and prompt as in `ArmResult`, "" where the tier was not told apart by them; gallery, k and
+    fpir: people searched, pictures a search, share of strangers that may be named; 0 where not stated.
     """
 
     tier: str
@@ -261,6 +262,9 @@ class TierResult:
     count: int
     arm: str = ""
     prompt: str = ""
+    gallery: int = 0
+    k: int = 0
+    fpir: float = 0.0
 
 
 @dataclass(frozen=True)
