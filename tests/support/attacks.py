@@ -50,17 +50,17 @@ class ToyPeople:
 def toy(
     defence: Defence, leaked: Defence | None = None, *, people: int = 12, pictures: int = 8, seed: int = 0
 ) -> Toy:
-    """`people` under attack, 20 to choose on, 60 to learn from, 40 strangers."""
+    """`people` under attack, 16 to choose on, 40 to learn from, 36 strangers."""
     world = ToyPeople(defence, leaked, seed)
     subjects = {f"subject {index}": world.known(pictures) for index in range(people)}
     gallery: dict[str, Source] = {name: each.photos for name, each in subjects.items()}
-    gallery |= {f"stranger {index}": world.photos(world.person(), 4) for index in range(40)}
+    gallery |= {f"stranger {index}": world.photos(world.person(), 4) for index in range(36)}
     return Toy(
         {name: each.pictures for name, each in subjects.items()},
         gallery,
         Knowledge(
-            {f"dev {index}": world.known(pictures) for index in range(20)},
-            {f"train {index}": world.known(pictures) for index in range(60)},
+            {f"dev {index}": world.known(pictures) for index in range(16)},
+            {f"train {index}": world.known(pictures) for index in range(40)},
         ),
     )
 

@@ -54,6 +54,17 @@ class AttackSettings:
     draws: int = 1000
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if not (0 < self.fpir < 1 and 0 < self.fmr < 1):
+            raise InputError(
+                f"The rates {self.fpir:g} and {self.fmr:g} are not shares.", "Give rates between 0 and 1."
+            )
+        if not self.pictures_out or min(self.pictures_out) < 1 or self.folds < 2 or self.draws < 1:
+            raise InputError(
+                "An attack looks at no pictures, or has nothing to learn or resample from.",
+                "Give pictures_out of at least 1, folds of at least 2 and draws of at least 1.",
+            )
+
 
 def read(source: Source) -> Tensor:
     """The pictures of a source."""

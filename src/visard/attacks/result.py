@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
+from visard.audit.claim import share
 from visard.audit.result import TierResult
 from visard.metrics.bootstrap import Estimate
+from visard.storage import atomic_write
 
 MEANING = {
     "T0": "one picture, the best of the recognisers that took no part in training",
@@ -66,6 +73,50 @@ class AttackTier(TierResult):
     tried: list[Tried]
 
     @property
+    def claim(self) -> str:
+        """What was measured, under which attack, with which uncertainty. Never a promise."""
+        pictures = "1 picture" if self.k == 1 else f"{self.k} pictures"
+        return (
+            f"At attack tier {self.tier}, in a gallery of {self.gallery}, with {pictures}, at a "
+            f"false-positive rate of {self.fpir:g}, {share(self.linked)} of {self.people} people are linked, "
+            f"by {self.attack}."
+        )
+
+    @property
+    def cautions(self) -> list[str]:
+        """Reasons to distrust the figure."""
+        found = []
+        if self.searches * self.fpir < 1:
+            found.append(
+                f"{self.tier}: {self.searches} searches of people who are not enrolled cannot show a "
+                f"false-positive rate of {self.fpir:g}; the threshold is their highest score."
+            )
+        if not self.at_chance:
+            found.append(f"{self.tier}: other people's pictures link to a person more often than by chance.")
+        return found
+
+    @property
     def at_chance(self) -> bool:
         """Whether other people's pictures link to a person no more often than false positives may."""
         return self.control is None or self.control.low <= self.fpir
+
+
+def as_tree(found: Sequence[AttackTier]) -> dict[str, Any]:
+    """Tiers as JSON can say them; figures that do not exist are null."""
+    tiers = [asdict(each) | {"claim": each.claim, "cautions": each.cautions} for each in found]
+    return {"tiers": _plain(tiers)}
+
+
+def write_results(file: Path, found: Sequence[AttackTier]) -> None:
+    """The tiers as a JSON file. Raises StorageError."""
+    atomic_write(file, (json.dumps(as_tree(found), indent=1, allow_nan=False) + "\n").encode())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -132,15 +132,14 @@ class Attacker:
                 everything = replace(
                     base, matchers=(*self.eyes.faces, *self.eyes.others), weights=(), maps={}, pooling="mean"
                 )
-                yield from self._learned(everything, self._known(before.matchers))
+                yield from self._learned(everything, self._known(before.matchers) or everything.matchers)
 
     def _learned(self, everything: Plan, matchers: tuple[str, ...]) -> Iterator[Plan]:
         """Maps and comparators: of the matchers chosen so far, of each recogniser, of all."""
         maps = self._maps(everything)
         faces = tuple(self.eyes.faces)
         for chosen in dict.fromkeys((matchers, faces, *((name,) for name in faces))):
-            plan = replace(everything, matchers=chosen, maps=_of(maps, chosen))
-            yield plan
+            yield replace(everything, matchers=chosen, maps=_of(maps, chosen))
         if len(everything.matchers) > 1:
             yield self._compared(replace(everything, maps={}), range(len(self.evidence.parties["train"])))
             kept = range(0, len(self.evidence.parties["train"]), HELD_FOR_COMPARATOR)
@@ -149,7 +148,7 @@ class Attacker:
                 yield self._compared(replace(everything, maps=maps), kept)
 
     def _tuned(self, before: Plan) -> Iterator[Plan]:
-        """The recogniser of T0 to T3 that does best, fine-tuned; alone and beside what was chosen."""
+        """Each recogniser chosen so far, fine-tuned; alone and beside what was chosen."""
         for original in dict.fromkeys((*self._known(before.matchers), *self.eyes.faces[:1])):
             name = self.evidence.tune(
                 original, before.source, before.views[0], self.settings.tuning_steps, self.settings.seed

@@ -24,6 +24,7 @@ def fine_tune(
     prototypes: Tensor,
     *,
     steps: int,
+    learning_rate: float = LEARNING_RATE,
     generator: torch.Generator,
 ) -> Recognizer:
     """A copy that takes drawn faces to where real ones lie.
@@ -35,7 +36,7 @@ def fine_tune(
     trained = _last_parameters(tuned.network)
     for each in trained:
         each.requires_grad_(True)
-    optimizer = torch.optim.AdamW(trained, LEARNING_RATE, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(trained, learning_rate, weight_decay=0.0)
     for _ in range(steps):
         chosen = torch.randint(len(crops), (min(BATCH, len(crops)),), generator=generator)
         cosines = tuned.embed(crops[chosen]) @ prototypes.T

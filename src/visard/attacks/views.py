@@ -47,10 +47,14 @@ def shrink(pictures: Tensor, share: float) -> Tensor:
 
 def blur(pictures: Tensor, sigma: float) -> Tensor:
     """Gaussian blur of `sigma` px at `REFERENCE_SIDE`."""
-    scaled = sigma * pictures.shape[-1] / REFERENCE_SIDE
-    reach = max(1, round(3 * scaled))
+    return gaussian(pictures, sigma * pictures.shape[-1] / REFERENCE_SIDE)
+
+
+def gaussian(pictures: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of `sigma` px, the border repeated."""
+    reach = max(1, round(3 * sigma))
     at = torch.arange(-reach, reach + 1, dtype=pictures.dtype)
-    kernel = torch.exp(-(at**2) / (2 * scaled**2))
+    kernel = torch.exp(-(at**2) / (2 * sigma**2))
     kernel = (kernel / kernel.sum()).to(pictures.device)
     padded = F.pad(pictures, (reach, reach, reach, reach), mode="replicate")
     rows = F.conv2d(padded, kernel.view(1, 1, 1, -1).expand(3, 1, 1, -1), groups=3)

@@ -1,0 +1,94 @@
+"""People in folders: `photos/` holds real ones, `pictures/` what the tool drew, any other folder a leak."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from visard.attacks.attack import attack
+from visard.attacks.eyes import Eyes
+from visard.attacks.inputs import PUBLISHED, AttackSettings, Knowledge, Known, Source
+from visard.attacks.result import AttackTier
+from visard.errors import InputError
+from visard.images import SUFFIXES, center_crop, read_folder, to_tensor
+from visard.progress import Progress, silent
+
+PHOTOS, PICTURES = "photos", "pictures"
+DEV, TRAIN = "dev", "train"
+
+
+def attack_people(
+    people: Path,
+    attacker: Path,
+    gallery: Path,
+    eyes: Eyes,
+    *,
+    tiers: Sequence[str],
+    settings: AttackSettings | None = None,
+    progress: Progress = silent,
+) -> list[AttackTier]:
+    """Attack a folder of people; the attacker's own are in `attacker/dev` and, for T4, `attacker/train`.
+
+    Raises InputError.
+    """
+    subjects = known_people(people)
+    train = known_people(attacker / TRAIN) if max(tiers, default="") >= "T4" else {}
+    return attack(
+        {name: each.pictures for name, each in subjects.items()},
+        {name: each.photos for name, each in subjects.items()} | strangers(gallery),
+        Knowledge(known_people(attacker / DEV), train),
+        eyes,
+        tiers=tiers,
+        settings=settings,
+        progress=progress,
+    )
+
+
+def known_people(folder: Path) -> dict[str, Known]:
+    """Everyone in a folder of people, by the name of their folder. Raises InputError."""
+    people = {}
+    for person in _folders(folder):
+        sources = {each.name: each for each in _folders(person)}
+        if PHOTOS not in sources or PICTURES not in sources:
+            raise InputError(
+                f"{person} lacks {PHOTOS if PHOTOS not in sources else PICTURES}.",
+                f"Give every person a folder {PHOTOS} of real photos and a folder {PICTURES} of drawn ones.",
+            )
+        photos = pictures_of(sources.pop(PHOTOS))
+        drawn = {PUBLISHED: pictures_of(sources.pop(PICTURES))}
+        people[person.name] = Known(
+            photos, drawn | {name: pictures_of(each) for name, each in sources.items()}
+        )
+    return people
+
+
+def strangers(folder: Path) -> dict[str, Source]:
+    """The photos of a gallery's strangers, a folder each. Raises InputError."""
+    return {f"stranger {person.name}": pictures_of(person) for person in _folders(folder)}
+
+
+def pictures_of(folder: Path) -> Source:
+    """Reads the pictures in a folder and below it when they are looked at. Raises InputError for none."""
+    below = [folder, *sorted(each for each in folder.rglob("*") if each.is_dir())]
+    holding = [each for each in below if any(file.suffix.lower() in SUFFIXES for file in each.iterdir())]
+    if not holding:
+        raise InputError(f"{folder} holds no pictures.", "Add some (JPEG, PNG or WebP).")
+    return partial(_read, holding)
+
+
+def _read(folders: list[Path]) -> Tensor:
+    """(P, 3, side, side), as large as the smallest."""
+    images = [photo.image for folder in folders for photo in read_folder(folder)]
+    side = min(min(image.size) for image in images)
+    return torch.stack([to_tensor(center_crop(image, side)) for image in images])
+
+
+def _folders(folder: Path) -> list[Path]:
+    found = sorted(each for each in folder.iterdir() if each.is_dir()) if folder.is_dir() else []
+    if not found:
+        raise InputError(f"{folder} holds no folders.", "Give a folder with one folder a person.")
+    return found

@@ -1,0 +1,122 @@
+"""Arms beyond the privacy dial, as rows: how each comes to its pictures.
+
+A trained arm is settings on top of the protocol's, as `protocol.arm_settings` has them; the others take the
+pictures of another arm, or of the untrained base model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from torch import Tensor
+
+from visard.benchmark.attributes_only import describe, read_attributes
+from visard.benchmark.posthoc import COVERS, cover_faces
+from visard.benchmark.protocol import NONE, Sampling, arm_settings
+from visard.diffusion.backbone import Backbone
+from visard.diffusion.sampling import generate
+from visard.errors import InputError
+from visard.faces.detector import Detector
+from visard.faces.regressor import FaceRegressor
+
+T = TypeVar("T")
+
+ATTRIBUTES, STRANGERS, EARLY = "attributes", "strangers", "early"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One row. kind: "trained" with `settings`; "prompted"; "covered" and "exchanged" change arm `of`."""
+
+    name: str
+    kind: Literal["trained", "prompted", "covered", "exchanged"]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    of: str = ""
+    method: str = ""
+    strength: float = 0.0
+
+
+def arm(name: str) -> Arm:
+    """The arm a name stands for. Raises InputError.
+
+    "none", a value of rho; "early-N": no defence, N steps; "attributes"; "pixelate-N" and "blur-N" of the
+    undefended pictures, N as in `posthoc`; "strangers" or "strangers-ARM": other people's pictures of an arm.
+    """
+    kind, _, rest = name.partition("-")
+    if name == ATTRIBUTES:
+        return Arm(name, "prompted")
+    if kind == STRANGERS:
+        return Arm(name, "exchanged", of=arm(rest).name if rest else NONE)
+    if kind == EARLY:
+        steps = _number(name, rest)
+        return Arm(name, "trained", {"defence": "none", "fine_tuning": {"steps": max(1, int(steps))}})
+    if kind in COVERS:
+        return Arm(name, "covered", of=NONE, method=kind, strength=_number(name, rest))
+    if name != NONE:
+        _number(name, name)
+    return Arm(name, "trained", arm_settings(name))
+
+
+def early_stop(utility: Mapping[int, float], target: float) -> int:
+    """The fewest steps at which an undefended model is as useful as the defended one: steps -> utility.
+
+    The most useful where none reaches the target: nothing is gained for privacy by stopping later.
+    """
+    enough = [steps for steps, reached in utility.items() if reached >= target]
+    return min(enough) if enough else max(utility, key=lambda steps: (utility[steps], -steps))
+
+
+def attributes_pictures(
+    backbone: Backbone,
+    photos: Tensor,
+    detector: Detector,
+    regressors: Sequence[FaceRegressor],
+    sampling: Sampling,
+    *,
+    seed: int,
+    guidance: float,
+) -> dict[str, Tensor]:
+    """Pictures (P, 3, H, W) of the untrained base model for each prompt, whose subject is the description."""
+    whole = describe(read_attributes(photos, detector, regressors))
+    described = whole.removeprefix("a photo of ")
+    return {
+        prompt: generate(
+            backbone,
+            f"{prompt.partition(' of ')[0] or 'a photo'} of {described}",
+            sampling.pictures,
+            seed=seed,
+            steps=sampling.steps,
+            guidance=guidance,
+        )
+        for prompt in sampling.prompts
+    }
+
+
+def covered_pictures(row: Arm, pictures: Mapping[str, Tensor], detector: Detector) -> dict[str, Tensor]:
+    """Another arm's pictures, prompt -> (P, 3, H, W), with the faces covered as the row says."""
+    return {
+        prompt: cover_faces(each, detector, row.method, row.strength) for prompt, each in pictures.items()
+    }
+
+
+def exchanged(by_person: Mapping[int, T]) -> dict[int, T]:
+    """Everybody gets the next person's pictures, the last the first's. Raises InputError for one person."""
+    if len(by_person) < 2:
+        raise InputError("One person has nobody to exchange pictures with.", "Take more people.")
+    people = sorted(by_person)
+    return {person: by_person[other] for person, other in zip(people, [*people[1:], people[0]], strict=True)}
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not number > 0 and text != "0":
+        raise InputError(
+            f"There is no arm {name!r}.",
+            "Say none, a value of rho, early-N, attributes, pixelate-N, blur-N or strangers.",
+        )
+    return number
