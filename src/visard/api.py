@@ -165,7 +165,8 @@ def audit(
         progress=progress,
     )
     if report is not None:
-        atomic_write(report, render_report(found, [person]).encode())
+        licences = {f"{each.model} ({each.role})": each.weights for each in models.licences()}
+        atomic_write(report, render_report(found, [person], licences=licences).encode())
     return found
 
 

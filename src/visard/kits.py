@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from torch import Tensor, nn
 
 from visard.audit.inputs import Instruments, ModelId
+from visard.audit.serfiq import SerFiq
 from visard.errors import InputError, ModelError
 from visard.faces.detector import Detector
 from visard.faces.recognizer import InputSpec, Recognizer, RecognizerRow, build
@@ -155,13 +156,15 @@ class Kit:
 
     def instruments(self) -> Instruments:
         """What an audit looks through."""
-        features = self.features()
+        features, judges = self.features(), self.judges()
         return Instruments(
             detector=self.detector(),
-            judges=self.judges(),
+            judges=judges,
             regressors=list(self.regressors().values()),
             features=features,
             features_name=features.name if features is not None else "",
+            matcher=self.matcher(),
+            quality=SerFiq.by_one_of(judges),
             hashes={row.name: self.digest(row.file) for row in self._rows("judge")},
         )
 
