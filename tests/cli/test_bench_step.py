@@ -9,6 +9,7 @@ from pathlib import Path
 from typer.testing import Result
 
 from visard.diffusion.backbone import Backbone
+from visard.diffusion.blueprints import BLUEPRINTS
 
 
 def test_a_random_model_is_written_and_measured(
@@ -39,4 +40,4 @@ def test_a_shape_that_does_not_exist_is_refused_with_those_that_do(
 ) -> None:
     refused = visard("bench", "blueprint", "sd99", tmp_path / "model")
     assert refused.exit_code == 2
-    assert "tiny, micro, sd21" in refused.output
+    assert ", ".join(BLUEPRINTS) in refused.output

@@ -80,7 +80,7 @@ def step(
 
 
 def blueprint(
-    name: Annotated[str, typer.Argument(help="The shape: tiny, micro or sd21.")],
+    name: Annotated[str, typer.Argument(help="The shape: tiny, tiny-sdxl, micro, sd15, sd21 or sdxl.")],
     folder: Annotated[Path, typer.Argument(help="Folder the model is written to.")],
     precision: Annotated[Precision, typer.Option(help="Of the weights on disk.")] = Precision.bf16,
     seed: Seed = 0,
