@@ -11,8 +11,13 @@ from support.onnx import write_mean
 from visard.errors import InputError, ModelError
 from visard.faces.recognizer import InputSpec
 from visard.kits import Kit, open_kit
+from visard.personalization.settings import PersonalizationSettings
+from visard.zoo import table
 from visard.zoo.examine import take_in
 from visard.zoo.table import find
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "zoo-kit.toml"
+SHIPPED = table.TABLE
 
 
 def kit(folder: Path, rows: str) -> Kit:
@@ -86,3 +91,21 @@ def test_every_models_licence_is_told(tmp_path: Path) -> None:
 
 def test_the_worlds_models_are_the_projects_own() -> None:
     assert {each.weights for each in open_kit("world").licences()} == {"Apache-2.0"}
+
+
+def test_the_example_kit_names_four_surrogates_and_four_judges_of_other_families(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(table, "TABLE", SHIPPED)
+    example = open_kit(EXAMPLE)
+    families = {
+        role: {row.family for row in example.contents.recognizers if row.role == role}
+        for role in ("surrogate", "judge")
+    }
+    assert len(families["surrogate"]) == len(families["judge"]) == 4
+    assert not families["surrogate"] & families["judge"]
+    PersonalizationSettings().with_preset(example.personalization)
+    assert "not stated in the kit" not in {each.weights for each in example.licences()}
+    with pytest.raises(ModelError) as caught:
+        example.surrogates()
+    assert "--as irse50" in caught.value.advice

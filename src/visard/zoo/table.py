@@ -23,7 +23,7 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 class Entry:
     """A published model.
 
-    files: names it is published under, the one that is loaded first among those that belong together.
+    files: names it is published under, the usual one first. companions: suffixes of what lies beside it.
     sha256: of the loaded file, where somebody else has published it too; several when it is in circulation
     several times. code_licence and weights_licence differ more often than not: the second decides.
     architecture, config, input, state, prefix, sizes, margin: those of a kit's row.
