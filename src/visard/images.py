@@ -46,7 +46,7 @@ def read_image(path: str | Path) -> Image.Image:
     HEIC needs pillow-heif. A JPEG of more than MAX_PIXELS is decoded at a half, a quarter or an eighth.
     """
     path = Path(path)
-    formats = FORMATS
+    formats: tuple[str, ...] = FORMATS
     try:
         formats = _formats(path)
         with warnings.catch_warnings():

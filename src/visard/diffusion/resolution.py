@@ -13,4 +13,4 @@ USUAL = 512
 def resolution_of(folder: Path) -> int:
     """Pixels a side of the pictures of a diffusers folder. Raises ModelError."""
     unet, vae = (read_json(folder / part / "config.json") for part in ("unet", "vae"))
-    return int(unet["sample_size"]) * 2 ** (len(vae["block_out_channels"]) - 1)
+    return int(unet["sample_size"]) << (len(vae["block_out_channels"]) - 1)

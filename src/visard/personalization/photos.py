@@ -10,13 +10,10 @@ from torch import Tensor
 
 from visard.errors import InputError
 from visard.faces.detector import Detector, Face
-
-MINIMUM = 4
-"""Photos a run needs at least: two to learn the person from, two to protect."""
-SMALLEST_FACE = 0.12
-"""Shorter side of a face, as a share of the picture: below it a recogniser's crop is mostly interpolation."""
-BYSTANDER = 0.25
-"""Faces whose area is below this share of the largest one are background and do no harm."""
+from visard.photos.framing import BYSTANDER
+from visard.photos.quality import SMALLEST_FACE
+from visard.photos.selection import MINIMUM
+from visard.photos.windows import area, largest
 
 
 @dataclass(frozen=True)
@@ -80,26 +77,17 @@ def _single_faces(detected: Sequence[Sequence[Face]], resolution: int, names: Se
             f"{len(problems)} of {len(detected)} photos cannot be used:\n" + "\n".join(problems),
             "Exchange or crop these photos: each should show one face, the person's, clearly.",
         )
-    return torch.stack([_largest(faces).landmarks for faces in detected])
+    return torch.stack([largest(faces).landmarks for faces in detected])
 
 
 def _problem(faces: Sequence[Face], resolution: int) -> str:
     if not faces:
         return "no face was found; use a photo that shows the face from the front, unobstructed"
-    largest = _largest(faces)
-    others = sum(_area(face) >= BYSTANDER * _area(largest) for face in faces) - 1
+    nearest = largest(faces)
+    others = sum(area(face) >= BYSTANDER * area(nearest) for face in faces) - 1
     if others:
         return f"{others + 1} faces were found; crop it to the person"
-    side = float((largest.box[2:] - largest.box[:2]).min())
+    side = float((nearest.box[2:] - nearest.box[:2]).min())
     if side < SMALLEST_FACE * resolution:
         return f"the face is only {side:.0f} of {resolution} pixels; crop closer to it"
     return ""
-
-
-def _largest(faces: Sequence[Face]) -> Face:
-    return max(faces, key=_area)
-
-
-def _area(face: Face) -> float:
-    width, height = (face.box[2:] - face.box[:2]).clamp(min=0).tolist()
-    return float(width * height)

@@ -29,6 +29,7 @@ LEAST_FACE = 20
 """Pixels of a face's shorter side below which nobody can be told from anybody."""
 PREVIEW = 480
 """Pixels of the longer side of the small copy that a contact sheet shows."""
+NO_FACE = "No face was found in it: hidden, turned away, or too small?"
 READING, CUTTING = "reading photos", "cutting pictures"
 
 
@@ -90,7 +91,7 @@ class Selector:
         chosen, doubt = _choose(people, candidates, len(files), person)
         shots = [_with_people(shot, people, candidates) for shot in shots]
         if chosen is not None:
-            shots = self._decide(shots, [candidates[index] for index in people[chosen - 1]], progress)
+            shots = self._decide(shots, candidates, people[chosen - 1], progress)
             shots = _without_copies(shots, torch.cat(small))
         return Selection(folder, self.size, tuple(shots), _somebodies(people, candidates), chosen, doubt)
 
@@ -134,8 +135,11 @@ class Selector:
         return by_presence(sort_by_person(_alike(candidates), photo), sizes)
 
     @torch.no_grad()
-    def _decide(self, shots: Sequence[Shot], own: Sequence[Candidate], progress: Progress) -> list[Shot]:
-        """Every photo with the person in it measured, every other one left out."""
+    def _decide(
+        self, shots: Sequence[Shot], candidates: Sequence[Candidate], group: Sequence[int], progress: Progress
+    ) -> list[Shot]:
+        """Every photo measured; left out where no face of `group`, places in `candidates`, is seen."""
+        own = [candidates[index] for index in group]
         alike = _alike(own) if self.recognizers else torch.full((len(own), len(own)), torch.nan)
         place = {candidate.photo: index for index, candidate in enumerate(own)}
         decided = []
@@ -143,13 +147,15 @@ class Selector:
             progress(CUTTING, index + 1, len(shots))
             if shot.verdict == "unreadable":
                 decided.append(shot)
-            elif index not in place:
-                why = "The person was not recognised in it." if shot.sightings else "No face was found in it."
-                decided.append(replace(shot, verdict="left out", reasons=(why,)))
-            else:
+            elif index in place:
                 row = place[index]
                 others = torch.cat([alike[row, :row], alike[row, row + 1 :]])
                 decided.append(self._measured(shot, own[row], float(others.mean())))
+            elif shot.sightings:
+                nearest = next(candidate for candidate in candidates if candidate.photo == index)
+                decided.append(_unrecognised(self._measured(shot, nearest, torch.nan)))
+            else:
+                decided.append(replace(shot, verdict="left out", reasons=(NO_FACE,)))
         return decided
 
     def _measured(self, shot: Shot, candidate: Candidate, likeness: float) -> Shot:
@@ -209,6 +215,12 @@ def _undecided(photo: Photo, found: Sequence[Candidate]) -> Shot:
     )
 
 
+def _unrecognised(shot: Shot) -> Shot:
+    """Somebody else, or too bad to tell: what is wrong with the photo's largest face is said."""
+    reasons = ("The person was not recognised in it.", *shot.reasons)
+    return replace(shot, verdict="left out", reasons=reasons, picture=None, square=None)
+
+
 def _choose(
     people: Sequence[list[int]], candidates: Sequence[Candidate], photos: int, person: int | None
 ) -> tuple[int | None, str]:
@@ -222,6 +234,8 @@ def _choose(
         return person, ""
     if not people:
         return None, "No face was found in any photo."
+    if len(people) > 1 and len(people[0]) < 2:
+        return None, "No two photos show the same face: it takes several photos of one person."
     photo = [candidate.photo for candidate in candidates]
     sizes = [area(candidate.face) for candidate in candidates]
     beside = rivals(people, photo, sizes, BYSTANDER)
@@ -229,8 +243,6 @@ def _choose(
         everybody = [0, *beside]
         counts = ", ".join(f"person {place + 1} in {len(people[place])}" for place in everybody)
         return None, f"Several people are in nearly all of the {photos} photos: {counts}. Which one is it?"
-    if len(people) > 1 and len(people[0]) < 2:
-        return None, "No two photos show the same face: it takes several photos of one person."
     return 1, ""
 
 

@@ -22,7 +22,7 @@ Box = tuple[float, float, float, float]
 class Sighting:
     """A face of a photo: its box and the square around it as shares of the photo, and whose it is.
 
-    person: a number from 1, 0 for somebody seen but once.
+    person: a number from 1, 0 where nothing tells people apart.
     """
 
     box: Box
