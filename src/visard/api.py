@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from visard.audit import AuditResult, AuditSettings, Person, Strangers, audit_people, render_report
 from visard.diffusion import sampling
 from visard.errors import InputError
-from visard.images import SUFFIXES, center_crop, read_folder, save_image, to_tensor
+from visard.images import SUFFIXES, center_crop, read_folder, read_image, save_image, to_tensor
 from visard.kits import Kit, open_kit
 from visard.models import Personalized, choose_device, load_model
 from visard.personalization import memory_plans
@@ -21,13 +22,16 @@ from visard.personalization import personalize as personalization
 from visard.personalization.personalize import Result
 from visard.personalization.settings import PersonalizationSettings
 from visard.progress import Progress, silent
+from visard.protection import protect as protection
+from visard.protection.protect import Protected
+from visard.protection.settings import ProtectionSettings
 from visard.settings import read_toml
 from visard.storage import atomic_write
 
 REQUEST_FILE = "generate.json"
 BATCH = 8
 
-__all__ = ["audit", "generate", "load_model", "open_kit", "personalize"]
+__all__ = ["audit", "generate", "load_model", "open_kit", "personalize", "protect"]
 
 
 def personalize(
@@ -71,6 +75,54 @@ def personalize(
         resume=resume,
         captions=[photo.caption for photo in pictures],
         names=[photo.file.name for photo in pictures],
+    )
+
+
+def protect(
+    photos: str | Path,
+    out: str | Path,
+    *,
+    method: str = "aspl",
+    clean: str | Path | None = None,
+    target: str | Path | None = None,
+    kit: str | Path | Kit = "world",
+    base: str | Path | None = None,
+    device: str = "auto",
+    resume: bool = True,
+    progress: Progress = silent,
+    **changes: Any,
+) -> Protected:
+    """Perturb the photos of a folder so that a model fine-tuned on them fails; PNG files go to `out`.
+
+    method: a name in visard.protection.methods.METHODS. clean: other photos of the same person, for a
+    surrogate to learn from; without them it learns from `photos`. target: a picture that "targeted-aspl" and
+    "mist" steer to. changes: single settings, as in `personalize`. A kit's settings are for its own base
+    model: with another `base` they are the paper's.
+    The files are at 8 bits; visard.protection.run.protected_photos gives photos in floating point.
+    Raises InputError, ModelError, StorageError, TrainingError.
+    """
+    models = _kit(kit, device)
+    settings = ProtectionSettings().with_preset(models.protection if base is None else {})
+    settings = settings.with_preset({"method": method, **changes})
+    backbone = models.backbone(base)
+    pictures = read_folder(photos)
+    others = read_folder(clean) if clean is not None else []
+    side = backbone.resolution
+
+    def cropped(images: Sequence[Image]) -> Tensor:
+        return torch.stack([to_tensor(center_crop(image, side)) for image in images])
+
+    return protection.protect(
+        settings,
+        cropped([photo.image for photo in pictures]),
+        backbone,
+        folder=out,
+        clean=cropped([photo.image for photo in others]) if others else None,
+        target=cropped([read_image(target)])[0] if target is not None else None,
+        captions=[photo.caption for photo in pictures],
+        clean_captions=[photo.caption for photo in others] if others else None,
+        resume=resume,
+        progress=progress,
     )
 
 

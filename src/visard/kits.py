@@ -53,7 +53,8 @@ class KitFile:
     backbone: a model folder beside the file, a hub id or an alias. gallery: photos of strangers, a folder
     for each. features: the network behind FID and KID.
     landmarks: the regressor that refines the detector's.
-    personalization: settings that suit the kit; a run's own come on top. sha256: file -> digest it must have.
+    personalization, protection: settings that suit the kit; a run's own come on top.
+    sha256: file -> digest it must have.
     """
 
     name: str
@@ -67,6 +68,7 @@ class KitFile:
     features: EncoderRow | None = None
     matcher: EncoderRow | None = None
     personalization: dict[str, Any] = field(default_factory=dict)
+    protection: dict[str, Any] = field(default_factory=dict)
     sha256: dict[str, str] = field(default_factory=dict)
 
 
@@ -106,6 +108,11 @@ class Kit:
     def personalization(self) -> Mapping[str, Any]:
         """Personalisation settings that suit these models."""
         return self.contents.personalization
+
+    @property
+    def protection(self) -> Mapping[str, Any]:
+        """Protection settings that suit these models."""
+        return self.contents.protection
 
     @property
     def gallery(self) -> Path | None:

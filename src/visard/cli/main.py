@@ -19,6 +19,7 @@ from visard.cli import (
     inspect,
     models,
     personalize,
+    protect,
     world,
 )
 from visard.cli.console import explain, note
@@ -72,6 +73,7 @@ app = typer.Typer(
 )
 app.command("personalize")(personalize.personalize)
 app.command("generate")(generate.generate)
+app.command("protect")(protect.protect)
 app.command("audit")(audit.audit)
 app.command("inspect")(inspect.inspect)
 app.command("demo")(demo.demo)

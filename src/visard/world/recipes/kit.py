@@ -29,6 +29,27 @@ PERSONALIZATION: dict[str, Any] = {
 }
 """Settings that suit the micro model; the paper's own are for one a hundred times larger."""
 
+PROTECTION: dict[str, Any] = {
+    "micro_batch": 4,
+    "surrogate": {"learning_rate": 5e-4, "prior_weight": 0.5},
+    "prior": PERSONALIZATION["prior"],
+    "methods": {
+        "fsmg": {"surrogate_steps": 120},
+        "aspl": {"rounds": 20},
+        "targeted-aspl": {"rounds": 20},
+        "simac": {"rounds": 14, "probes": 3, "window": 50},
+        "anti-diffusion": {
+            "epochs": 2,
+            "prompt_steps": 15,
+            "unet_steps": 15,
+            "pgd_steps": 20,
+            "map_side": 8,
+        },
+        "caat": {"steps": 200, "learning_rate": 5e-4},
+    },
+}
+"""At most a minute of one core for four photos; what is not named here is as in the papers."""
+
 
 def build(name: str, job: Job) -> dict[str, Any]:
     """Write `job.out / kit.toml` and render the gallery of strangers beside it. Raises ModelError."""
@@ -48,6 +69,7 @@ def build(name: str, job: Job) -> dict[str, Any]:
         "matcher": rows["matcher"],
         "features": rows["matcher"],
         "personalization": PERSONALIZATION,
+        "protection": PROTECTION,
         "sha256": {
             row["file"]: _sha256(job.out / row["file"]) for row in [*rows.values(), *recognizers, regressors]
         },

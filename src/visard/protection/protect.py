@@ -1,0 +1,203 @@
+"""From photos to protected photos in a folder: resumed where it was stopped, written whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+import visard
+from visard.diffusion.backbone import Backbone
+from visard.errors import InputError
+from visard.images import SUFFIXES, read_image, save_image, to_tensor
+from visard.personalization.checkpoint import Checkpoints, differences
+from visard.personalization.record import LIBRARIES, digest, public_name
+from visard.personalization.settings import OutputSettings
+from visard.progress import Progress, silent
+from visard.protection.methods import find_method
+from visard.protection.run import Run, budget_of
+from visard.protection.settings import ProtectionSettings
+from visard.settings import from_toml, to_toml
+from visard.storage import atomic_write
+
+RECORD_FILE = "protect.toml"
+CHECKPOINT = "checkpoint"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished protection; nothing in it tells the user's folders or file names."""
+
+    settings: ProtectionSettings
+    paper: str
+    differs: tuple[str, ...]
+    """What the released code, and hence this protection, does otherwise than the paper."""
+    radius: float
+    step: float
+    largest_change: float
+    """Of any value of any file, in units of pictures, range [-1, 1]: at most the radius."""
+    psnr: float
+    """Of the files against the photos, in dB; 0 for files that equal them."""
+    base_model: dict[str, str]
+    versions: dict[str, str]
+    key: str
+    """Digest of all that a protection is given, to know a finished one by."""
+
+
+@dataclass(frozen=True)
+class Protected:
+    """What a protection has written, and its record."""
+
+    folder: Path
+    pictures: list[Path]
+    record: Record
+
+
+def protect(
+    settings: ProtectionSettings,
+    photos: Tensor,
+    backbone: Backbone,
+    *,
+    folder: str | Path,
+    clean: Tensor | None = None,
+    target: Tensor | None = None,
+    captions: Sequence[str | None] | None = None,
+    clean_captions: Sequence[str | None] | None = None,
+    cache: Path | None = None,
+    resume: bool = True,
+    progress: Progress = silent,
+) -> Protected:
+    """Protect photos (B, 3, R, R), themselves at 8-bit levels, and write them into `folder` as PNG files.
+
+    The files are rounded to 8 bits inside the ball: the radius holds for them too. A protection that was
+    stopped goes on from its checkpoint, a finished one is returned as it is; `resume=False` begins anew.
+    Raises InputError, ModelError, StorageError, TrainingError.
+    """
+    folder = Path(folder)
+    key = _key(settings, [photos, clean, target], captions, clean_captions, backbone)
+    checkpoints = Checkpoints(folder / CHECKPOINT, key, every=settings.output.checkpoint_every)
+    if not any((folder / name).exists() for name in (RECORD_FILE, CHECKPOINT)):
+        _check_empty(folder)
+    elif not resume:
+        checkpoints.delete()
+        for file in (folder / RECORD_FILE, *_pictures(folder)):
+            file.unlink(missing_ok=True)
+    elif (finished := _finished(folder, key)) is not None:
+        return finished
+    snapshot = checkpoints.load()
+    run = Run(
+        settings,
+        photos,
+        backbone,
+        clean=clean,
+        target=target,
+        captions=captions,
+        clean_captions=clean_captions,
+        cache=cache,
+        progress=progress,
+    )
+    try:
+        if snapshot is not None:
+            run.restore(snapshot)
+        for _ in run:
+            if checkpoints.due():
+                checkpoints.save(run.snapshot())
+    finally:
+        run.close()
+    pictures = run.task.budget.in_levels(run.images, run.task.originals).cpu()
+    files = [folder / f"{index:04d}.png" for index in range(len(pictures))]
+    for file, picture in zip(files, pictures, strict=True):
+        save_image(picture, file)
+    record = _record(settings, photos.cpu(), files, backbone, key)
+    atomic_write(folder / RECORD_FILE, to_toml(record).encode())
+    checkpoints.delete()  # it holds the photos
+    return Protected(folder, files, record)
+
+
+def _key(
+    settings: ProtectionSettings,
+    tensors: Sequence[Tensor | None],
+    captions: Sequence[str | None] | None,
+    clean_captions: Sequence[str | None] | None,
+    backbone: Backbone,
+) -> dict[str, Any]:
+    """All that the protected photos depend on, as JSON: settings by value, photos and models by digest."""
+    texts = [json.dumps([list(each) if each else None for each in (captions, clean_captions)])]
+    return {
+        "settings": _plain(asdict(replace(settings, output=OutputSettings()))),
+        "photos": digest([each for each in tensors if each is not None], texts),
+        "given": [each is not None for each in tensors],
+        "base model": backbone.fingerprint(),
+        "device": backbone.device.type,
+    }
+
+
+def _finished(folder: Path, key: Mapping[str, Any]) -> Protected | None:
+    """The protection in `folder` if it is this one and whole. Raises InputError when it is another one."""
+    file = folder / RECORD_FILE
+    if not file.exists():
+        return None
+    record = from_toml(Record, file)
+    if record.key != _digest_of(key):
+        before = {"settings": _plain(asdict(replace(record.settings, output=OutputSettings())))}
+        changed = differences(before, {"settings": key["settings"]})
+        what = f"it differs in {', '.join(changed)}" if changed else "it had other photos or another model"
+        raise InputError(
+            f"{folder} holds protected photos of another kind: {what}.",
+            "Choose another folder, or begin anew without resuming to replace them.",
+        )
+    return Protected(folder, _pictures(folder), record)
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """What a protection has written."""
+    return sorted(folder.glob("[0-9][0-9][0-9][0-9].png"))
+
+
+def _check_empty(folder: Path) -> None:
+    """Pictures where no protection was are somebody's photos: refuse to write over them."""
+    if folder.is_dir() and any(file.suffix.lower() in SUFFIXES for file in folder.iterdir()):
+        raise InputError(f"{folder} holds other pictures.", "Choose a new folder for the protected photos.")
+
+
+def _record(
+    settings: ProtectionSettings,
+    photos: Tensor,
+    files: Sequence[Path],
+    backbone: Backbone,
+    key: Mapping[str, Any],
+) -> Record:
+    """What is said of a protection, measured on its files."""
+    method, budget = find_method(settings.method), budget_of(settings)
+    changes = [to_tensor(read_image(file)) - photo for file, photo in zip(files, photos, strict=True)]
+    error = sum(float(change.square().mean()) for change in changes) / len(changes)
+    return Record(
+        settings=settings,
+        paper=method.paper,
+        differs=method.released if settings.fidelity == "released" else (),
+        radius=budget.radius,
+        step=budget.step,
+        largest_change=max(float(change.abs().max()) for change in changes),
+        psnr=10 * math.log10(4 / error) if error > 0 else 0.0,
+        base_model={"name": public_name(backbone.source), "fingerprint": key["base model"]},
+        versions={"visard": visard.__version__} | {name: version(name) for name in LIBRARIES},
+        key=_digest_of(key),
+    )
+
+
+def _plain(value: Any) -> Any:
+    """As TOML and JSON give it back: without what is None."""
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items() if each is not None}
+    return value
+
+
+def _digest_of(key: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
