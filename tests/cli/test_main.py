@@ -15,6 +15,7 @@ from visard.errors import InputError, ModelError, StorageError, TrainingError
 Run = Callable[..., Result]
 COMMANDS = [
     "personalize",
+    "protect",
     "generate",
     "audit",
     "inspect",

@@ -1,0 +1,75 @@
+"""`visard protect` from photos to files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from visard.images import read_folder
+
+Run = Callable[..., Result]
+Folders = Callable[..., Path]
+PRESET = """
+[protection.prior]
+count = 2
+sampler_steps = 2
+[protection.methods.aspl]
+rounds = 1
+surrogate_steps = 1
+pgd_steps = 1
+[protection.methods.mist]
+steps = 1
+"""
+
+
+@pytest.fixture
+def preset(kit: Path) -> Path:
+    """The small kit with protection settings of its own."""
+    kit.write_text(kit.read_text() + PRESET)
+    return kit
+
+
+def test_from_photos_to_protected_photos(
+    visard: Run, preset: Path, photo_folder: Folders, tmp_path: Path
+) -> None:
+    photos, out = photo_folder(2), tmp_path / "out"
+    others = photo_folder(3, name="others")
+    command = ["protect", photos, out, "--method", "aspl", "--radius", 0.08, "--kit", preset]
+    made = visard(*command, "--clean", others, "--fidelity", "released", "--json")
+    assert made.exit_code == 0, made.stderr
+    values = json.loads(made.stdout)
+    assert [Path(file).name for file in values["pictures"]] == ["0000.png", "0001.png"]
+    assert values["radius"] == 0.08
+    assert 0 < values["largest_change"] <= 0.08
+    assert len(values["differs"]) == 3
+    assert "protection 3/3" in made.stderr
+    assert {photo.image.size for photo in read_folder(out)} == {(32, 32)}
+    other = visard(*command)
+    assert other.exit_code == 2
+    assert "differs in settings.fidelity" in other.stderr
+
+
+def test_a_target_and_what_is_not_known_to_differ(
+    visard: Run, preset: Path, photo_folder: Folders, tmp_path: Path
+) -> None:
+    photos = photo_folder(1)
+    common = ["protect", photos, "--kit", preset, "--method", "mist"]
+    plain = visard(*common, tmp_path / "plain", "--fidelity", "released")
+    assert plain.exit_code == 0, plain.stderr
+    assert "No difference" in plain.stderr
+    aimed = visard(*common, tmp_path / "aimed", "--target", photos / "00.png")
+    assert aimed.exit_code == 0, aimed.stderr
+    files = [(tmp_path / name / "0000.png").read_bytes() for name in ("plain", "aimed")]
+    assert files[0] != files[1]
+
+
+def test_photos_are_not_written_over(visard: Run, preset: Path, photo_folder: Folders) -> None:
+    photos = photo_folder(1)
+    shown = visard("protect", photos, photos, "--method", "random", "--kit", preset)
+    assert shown.exit_code == 2
+    assert "holds other pictures" in shown.stderr
+    assert sorted(file.name for file in photos.iterdir()) == ["00.png"]

@@ -1,0 +1,96 @@
+"""A protection in a folder: files that keep to the radius, nothing private, stopped and resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from personalization.fakes import photos
+from protection.runs import settings
+from visard.diffusion.backbone import Backbone
+from visard.errors import InputError
+from visard.images import read_folder, to_image, to_tensor
+from visard.protection.protect import Protected, protect
+from visard.protection.run import protected_photos
+
+Fresh = Callable[[], Backbone]
+
+
+@pytest.fixture
+def levels() -> Tensor:
+    """Photos as files give them."""
+    return torch.stack([to_tensor(to_image(photo)) for photo in photos(2)])
+
+
+def read(folder: Path) -> Tensor:
+    return torch.stack([to_tensor(photo.image) for photo in read_folder(folder)])
+
+
+def test_files_keep_to_the_radius_and_hold_nothing_else(
+    fresh: Fresh, cache: Path, tmp_path: Path, levels: Tensor
+) -> None:
+    told, out = settings("aspl", radius=0.02, step=0.015), tmp_path / "out"
+    made = protect(told, levels, fresh(), folder=out, cache=cache, captions=["anna", "a photo"])
+    assert sorted(file.name for file in out.iterdir()) == ["0000.png", "0001.png", "protect.toml"]
+    files = read(out)
+    exact = protected_photos(levels, fresh(), told, cache=cache, captions=["anna", "a photo"])
+    assert (files - levels).abs().max() <= 0.02 + 1e-6
+    assert (files - exact).abs().max() <= 1.01 / 127.5
+    assert made.record.largest_change == pytest.approx((files - levels).abs().max().item())
+    assert made.record.psnr == pytest.approx(10 * torch.log10(4 / (files - levels).square().mean()).item())
+    for file in made.pictures:
+        assert Image.open(file).info == {}
+    written = (out / "protect.toml").read_text()
+    assert str(tmp_path) not in written
+    assert "anna" not in written
+    assert "arXiv 2303.15433" in written
+
+
+def test_a_stopped_protection_goes_on_and_a_finished_one_is_kept(
+    fresh: Fresh, cache: Path, tmp_path: Path, levels: Tensor
+) -> None:
+    told, out = settings("simac"), tmp_path / "out"
+    whole = protect(told, levels, fresh(), folder=tmp_path / "whole", cache=cache)
+
+    def stop(stage: str, done: int, total: int, **_: float) -> None:
+        if stage == "protection" and done == total - 1:
+            raise KeyboardInterrupt
+
+    seen: list[int] = []
+
+    def watch(stage: str, done: int, total: int, **_: float) -> None:
+        if stage == "protection":
+            seen.append(done)
+
+    with pytest.raises(KeyboardInterrupt):
+        protect(told, levels, fresh(), folder=out, cache=cache, progress=stop)
+    assert [file.name for file in out.iterdir()] == ["checkpoint"]
+    made = protect(told, levels, fresh(), folder=out, cache=cache, progress=watch)
+    assert seen[0] > 1
+    assert torch.equal(read(out), read(whole.folder))
+    assert made.record == whole.record
+    assert not (out / "checkpoint").exists()
+
+    times = [file.stat().st_mtime_ns for file in made.pictures]
+    again = protect(told, levels, fresh(), folder=out, cache=cache)
+    assert again == Protected(out, made.pictures, made.record)
+    assert [file.stat().st_mtime_ns for file in again.pictures] == times
+    with pytest.raises(InputError, match=r"it differs in settings.seed"):
+        protect(settings("simac", seed=1), levels, fresh(), folder=out, cache=cache)
+    with pytest.raises(InputError, match="other photos or another model"):
+        protect(told, levels.flip(0), fresh(), folder=out, cache=cache)
+    anew = protect(settings("random"), levels, fresh(), folder=out, cache=cache, resume=False)
+    assert anew.record.settings.method == "random"
+
+
+def test_photos_are_never_written_over(fresh: Fresh, cache: Path, tmp_path: Path, levels: Tensor) -> None:
+    to_image(levels[0]).save(tmp_path / "0000.png")
+    before = (tmp_path / "0000.png").read_bytes()
+    with pytest.raises(InputError, match="holds other pictures"):
+        protect(settings("random"), levels, fresh(), folder=tmp_path, cache=cache)
+    assert (tmp_path / "0000.png").read_bytes() == before
