@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from visard import __version__
 from visard.cli import (
+    attack,
     audit,
     bench,
     bench_step,
@@ -75,6 +76,7 @@ app.command("personalize")(personalize.personalize)
 app.command("generate")(generate.generate)
 app.command("protect")(protect.protect)
 app.command("audit")(audit.audit)
+app.command("attack")(attack.attack)
 app.command("inspect")(inspect.inspect)
 app.command("demo")(demo.demo)
 bench.app.command("step")(bench_step.step)
