@@ -13,6 +13,7 @@ from torch import Tensor
 
 from visard.audit import AuditResult, AuditSettings, Person, Strangers, audit_people, render_report
 from visard.diffusion import sampling
+from visard.diffusion.resolution import USUAL, resolution_of
 from visard.errors import InputError
 from visard.images import SUFFIXES, center_crop, read_folder, read_image, save_image, to_tensor
 from visard.kits import Kit, open_kit
@@ -21,6 +22,8 @@ from visard.personalization import memory_plans
 from visard.personalization import personalize as personalization
 from visard.personalization.personalize import Result
 from visard.personalization.settings import PersonalizationSettings
+from visard.photos.select import Selector
+from visard.photos.selection import Selection
 from visard.progress import Progress, silent
 from visard.protection import protect as protection
 from visard.protection.protect import Protected
@@ -31,7 +34,7 @@ from visard.storage import atomic_write
 REQUEST_FILE = "generate.json"
 BATCH = 8
 
-__all__ = ["audit", "generate", "load_model", "open_kit", "personalize", "protect"]
+__all__ = ["audit", "generate", "load_model", "open_kit", "personalize", "protect", "select_photos"]
 
 
 def personalize(
@@ -45,6 +48,7 @@ def personalize(
     device: str = "auto",
     memory: str = "none",
     resume: bool = True,
+    person: int | None = None,
     progress: Progress = silent,
     tell: Callable[[str], None] = lambda text: None,
     **changes: Any,
@@ -52,30 +56,53 @@ def personalize(
     """Teach a model the person in the folder `photos`; the run is written to the folder `out`.
 
     privacy: "low", "medium" or "high" (the default). config: settings, or a TOML file of them such as the
-    run.toml of an earlier run. memory: a plan of `memory_plans.PLANS`, or "auto"; `tell` hears what it means.
+    run.toml of an earlier run. memory: a plan of `memory_plans.PLANS`, or "auto"; `tell` hears what it means,
+    and which photos are left out. person: whose face, by the number that `select_photos` gives it.
     changes: single settings, nested ones as dictionaries:
     `seed=1, fine_tuning={"steps": 400}`. Raises InputError, ModelError, StorageError, TrainingError.
     """
     models = _kit(kit, device)
     settings = _settings(models, config, privacy, changes)
-    pictures = read_folder(photos)
     backbone = models.backbone(base)
+    chosen = _selector(models, backbone.resolution).select(photos, person, progress)
+    chosen.require()
+    if chosen.summary:
+        tell(chosen.summary)
     if memory != "none":
         plan = memory_plans.choose(memory, settings, backbone)
         settings = memory_plans.applied(plan, settings, changes)
         tell(memory_plans.description(plan, settings, backbone))
     return personalization.run(
         settings,
-        torch.stack([to_tensor(center_crop(photo.image, backbone.resolution)) for photo in pictures]),
+        chosen.pictures,
         backbone,
         models.surrogates() if settings.needs_identity else [],
         models.detector(),
         folder=out,
         progress=progress,
         resume=resume,
-        captions=[photo.caption for photo in pictures],
-        names=[photo.file.name for photo in pictures],
+        captions=[shot.caption for shot in chosen.used],
+        names=[shot.file.name for shot in chosen.used],
     )
+
+
+def select_photos(
+    folder: str | Path,
+    *,
+    person: int | None = None,
+    size: int | None = None,
+    kit: str | Path | Kit = "world",
+    base: str | Path | None = None,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> Selection:
+    """Which photos of `folder` a personalisation would use, how they are cut, and why others are left out.
+
+    person: a number of an earlier selection's people. size: pixels of the cut squares, by default the base
+    model's own. Nothing is written. Raises InputError, ModelError.
+    """
+    models = _kit(kit, device)
+    return _selector(models, size or _side(models, base)).select(folder, person, progress)
 
 
 def protect(
@@ -220,6 +247,19 @@ def audit(
         licences = {f"{each.model} ({each.role})": each.weights for each in models.licences()}
         atomic_write(report, render_report(found, [person], licences=licences).encode())
     return found
+
+
+def _selector(kit: Kit, size: int) -> Selector:
+    return Selector(
+        kit.detector(), kit.surrogates(), size=size, regressors=list(kit.regressors().values())
+    )
+
+
+def _side(kit: Kit, base: str | Path | None) -> int:
+    """Pixels of the base model's pictures, without loading it."""
+    beside = kit.file.parent / kit.contents.backbone
+    folder = beside if base is None else Path(base)
+    return resolution_of(folder) if (folder / "unet").is_dir() else USUAL
 
 
 def _kit(kit: str | Path | Kit, device: str) -> Kit:

@@ -20,6 +20,7 @@ from visard.cli import (
     inspect,
     models,
     personalize,
+    photos,
     protect,
     world,
 )
@@ -84,6 +85,7 @@ bench.app.command("blueprint")(bench_step.blueprint)
 bench.app.command("tmax")(bench_tmax.tmax)
 app.add_typer(bench.app, name="bench")
 app.add_typer(models.app, name="models")
+app.add_typer(photos.app, name="photos")
 app.add_typer(world.app, name="world")
 
 

@@ -68,6 +68,10 @@ def personalize(
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of training and decoupling.")] = None,
     previews: Annotated[int | None, typer.Option(min=0, help="Sample pictures after every round.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same result.", show_default="0")] = None,
+    person: Annotated[
+        int | None,
+        typer.Option(min=1, help="Whose face, by its number on the sheet of `visard photos check`."),
+    ] = None,
     device: Device = "auto",
     gpus: Annotated[
         str | None,
@@ -105,6 +109,7 @@ def personalize(
         "config": config,
         "memory": memory,
         "resume": resume,
+        "person": person,
         **_given(
             {
                 "defence": "none" if no_defence else None,
