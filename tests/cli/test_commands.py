@@ -194,7 +194,7 @@ def test_empty_folders_and_too_few_photos(
 def test_photos_of_every_kind_are_taken(
     visard: Run, kit: Path, photo_folder: Folders, tmp_path: Path
 ) -> None:
-    photos = photo_folder(2)
+    photos = photo_folder(4)
     picture = Image.open(photos / "00.png")
     picture.convert("CMYK").save(photos / "print.jpg")
     exif = Image.Exif()
