@@ -66,7 +66,8 @@ class Plain:
     ) -> None:
         self.settings, self.pipeline = settings, pipeline
         self.vae, self.unet, self.text_encoder = pipeline.vae, pipeline.unet, pipeline.text_encoder
-        self.schedule: Any = DDPMScheduler.from_config(pipeline.scheduler.config)  # type: ignore[no-untyped-call]
+        kind: Any = DDPMScheduler
+        self.schedule = kind.from_config(pipeline.scheduler.config)
         self.alphas = self.schedule.alphas_cumprod.to(pipeline.device)
         self.generator = torch.Generator(pipeline.device).manual_seed(settings.seed)
         self.class_pictures = self._class_pictures(progress)
@@ -134,7 +135,7 @@ class Plain:
         noisy = self.schedule.add_noise(latents, noise, t)
         with self._autocast():
             text = self._embed([self.settings.prompts.instance] * len(latents))
-            output = self.unet(noisy, t, text).sample.float()
+            output: Tensor = self.unet(noisy, t, text).sample.float()
         if stage is Stage.FIDELITY:
             return (output - self._target(latents, noise, t)).square().mean()
         alpha = self.alphas[t].view(-1, 1, 1, 1)
