@@ -28,7 +28,7 @@ class Watching:
         key = attn.head_to_batch_dim(attn.to_k(encoder_hidden_states))
         value = attn.head_to_batch_dim(attn.to_v(encoder_hidden_states))
         maps: Tensor = attn.get_attention_scores(query, key, attention_mask)
-        self.found.append(maps.unflatten(0, (len(hidden_states), -1)))
+        self.found.append(maps.reshape(len(hidden_states), -1, *maps.shape[1:]))
         attended = attn.batch_to_head_dim(torch.bmm(maps, value))
         output: Tensor = attn.to_out[1](attn.to_out[0](attended))
         return output
