@@ -145,6 +145,22 @@ def test_unknown_names_offline(source, message, tmp_path, monkeypatch):
         resolve(source)
 
 
+@pytest.mark.parametrize(
+    ("alias", "wanted", "unwanted"),
+    [
+        ("sd21-v", "'text_encoder/*.json'", "text_encoder_2"),
+        ("sdxl", "text_encoder_2/model.safetensors", "?"),
+    ],
+)
+def test_a_missing_model_says_what_to_download(alias, wanted, unwanted, tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ModelError, match=str(tmp_path)) as caught:
+        resolve(alias)
+    assert f"hf download {ALIASES[alias][0]} --include model_index.json" in caught.value.advice
+    assert wanted in caught.value.advice
+    assert unwanted not in caught.value.advice
+
+
 def cached(cache: Path, repository: str, model: Path) -> Path:
     """Put a model where the hub's client keeps downloads."""
     home = cache / f"models--{repository.replace('/', '--')}"

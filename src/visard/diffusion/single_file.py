@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from accelerate import init_empty_weights  # type: ignore[import-untyped]
@@ -143,7 +143,7 @@ def _scheduler(file: Path, names: Mapping[str, object], unet: Any) -> dict[str, 
         said = "v"
     beside = file.with_suffix(".yaml")
     if said is None and beside.is_file():
-        found = re.search(r"""parameterization:\s*["']?(\w+)""", beside.read_text(encoding="utf-8"))
+        found = re.search(r"""parameterization:\s*["']?(\w+)""", beside.read_text("utf-8", "replace"))
         said = found[1] if found else "epsilon"
     if said is None:
         said = "epsilon" if predicts_noise(unet) else "v"
@@ -230,7 +230,7 @@ def _signature_of_file(shapes: Mapping[str, tuple[int, ...]]) -> tuple[object, .
     return channels, width, text, len(blocks)
 
 
-def _refuse(file: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
+def _refuse(file: Path, shapes: Mapping[str, tuple[int, ...]]) -> NoReturn:
     """Raise ModelError that names what the file is instead, if that can be told."""
     task = OTHER_TASKS.get(shapes[CONV_IN][1]) if CONV_IN in shapes else None
     kinds = [kind for kind, matches in OTHER_KINDS.items() if any(matches(name) for name in shapes)]

@@ -15,6 +15,7 @@ from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from visard.diffusion.folders import (
+    INDEX,
     PARTS,
     PICKLES,
     PIPELINES,
@@ -143,11 +144,13 @@ def find_tokenizer(file: Path) -> Path:
 
 def _by_hand(name: str, mirrors: Sequence[str]) -> str:
     """What to download elsewhere, and what to do with it here."""
-    parts = PIPELINES[SDXL if name == "sdxl" else SD]
+    parts = PIPELINES[SD] if name in ALIASES and name != "sdxl" else PIPELINES[SDXL]
+    files = [INDEX, *(f"'{part}/*.json'" for part in parts)]
+    files += [f"{part}/merges.txt" for part in parts if PARTS[part] is TOKENIZER]
+    files += [f"{part}/{WEIGHTS[part]}" for part in parts if part in WEIGHTS]
     return (
-        f"Where there is a network, get {mirrors[0]} (model_index.json and the folders {', '.join(parts)}; "
-        f"of the weights, the .safetensors files): hf download {mirrors[0]} --exclude '*.bin' '*.ckpt' "
-        f"--local-dir FOLDER. Then give the path of FOLDER as the model."
+        f"Where there is a network: hf download {mirrors[0]} --include {' '.join(files)} --local-dir FOLDER. "
+        "Then copy FOLDER here and give its path as the model."
     )
 
 
