@@ -53,7 +53,7 @@ def audit(
             device=device,
             progress=show,
         )
-    lines = [*found.claims, *(f"Caution: {flag.message}" for flag in found.flags)]
+    lines = [*found.claims, *(f"Caution: {flag.message} {flag.advice}" for flag in found.flags)]
     if report:
         lines.append(f"The report is in {report}")
     result(json.loads(found.to_json()), as_json, "\n".join(lines))
