@@ -36,7 +36,7 @@ class Aspl(Method):
     title = "ASPL (Anti-DreamBooth)"
     paper = "Van Le et al., Anti-DreamBooth, ICCV 2023, arXiv 2303.15433"
     budget = Budget(radius=0.05, step=0.005)
-    released = (
+    released: ClassVar[tuple[str, ...]] = (
         "the surrogate's weights are bfloat16, whose spacing swallows nearly every update",
         "gradients are never clipped",
         "every training begins at the first photo: of 3 steps, the photos after the third are never used",
