@@ -96,7 +96,7 @@ class Plain:
             output = self.unet(self.schedule.add_noise(latents, noise, t), t, text).sample
         error = (output.float() - self._target(latents, noise, t)).square()
         loss = error[: len(chosen)].mean() + tuning.prior_weight * error[len(chosen) :].mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, tuning.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -186,8 +186,10 @@ class Plain:
             parameter.requires_grad_(training)
 
     def _encode(self, images: Tensor) -> Tensor:
-        sample: Tensor = self.vae.encode(images).latent_dist.sample(self.generator)
-        return sample * self.vae.config.scaling_factor
+        latents: Tensor = (
+            self.vae.encode(images).latent_dist.sample(self.generator) * self.vae.config.scaling_factor
+        )
+        return latents
 
     def _embed(self, prompts: list[str]) -> Tensor:
         tokens = self.pipeline.tokenizer(prompts, padding="max_length", truncation=True, return_tensors="pt")

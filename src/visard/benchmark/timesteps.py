@@ -24,9 +24,10 @@ from visard.images import center_crop, to_tensor
 from visard.kits import Kit
 from visard.personalization.decoupling import Decoupling, Stage
 from visard.personalization.identity import IdentityLoss, find_landmarks
-from visard.personalization.photos import MINIMUM, Photos, prepare
+from visard.personalization.photos import Photos, prepare
 from visard.personalization.session import Session
 from visard.personalization.settings import PersonalizationSettings
+from visard.photos.selection import MINIMUM
 from visard.progress import Progress, silent
 from visard.storage import atomic_write
 
