@@ -67,7 +67,7 @@ def _alone(units: Sequence[T], start: Start[T], watch: Watch[T], threads: int) -
     with limited_threads(threads):
         work = start()
         for index, unit in enumerate(units, start=1):
-            failure = _attempt(work, unit)
+            failure = attempt(work, unit)
             if failure is not None:
                 if failure.fatal:
                     raise failure.error
@@ -76,7 +76,8 @@ def _alone(units: Sequence[T], start: Start[T], watch: Watch[T], threads: int) -
     return failures
 
 
-def _attempt(work: Callable[[T], None], unit: T) -> Failure | None:
+def attempt(work: Callable[[T], None], unit: T) -> Failure | None:
+    """Do one unit; what went wrong, if anything did."""
     try:
         work(unit)
     except Exception as error:  # a bug in one unit should not cost the night's other units
@@ -100,7 +101,7 @@ def _serve(pipe: connection.Connection[Any, Any], start: Start[T], threads: int)
             pipe.send(Failure(_as_known(error), fatal=True))
             return
         while True:
-            pipe.send(_attempt(work, pipe.recv()))
+            pipe.send(attempt(work, pipe.recv()))
 
 
 class _Worker(Generic[T]):

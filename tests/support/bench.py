@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from support.kits import recognizer_row, write_kit, write_networks
+from support.kits import face_in_the_middle, recognizer_row, write_kit, write_networks
 from support.tiny import tiny_pipeline
 from visard.benchmark.job import Job
-from visard.benchmark.protocol import Lineup, Sampling
+from visard.benchmark.protocol import Lineup, Sampling, Unit
+from visard.faces.scrfd import Scrfd
+from visard.pool import Start
 
 SAMPLING = Sampling(pictures=2, steps=1)
 LINEUP = Lineup(training=4, clean=2, strangers=3, each=2)
@@ -33,6 +37,13 @@ def camera(person: int, count: int, first: int) -> list[Image.Image]:
         coarse = Image.fromarray((pattern + noise).astype(np.uint8))
         photos.append(coarse.resize((40, 40), Image.Resampling.BICUBIC))
     return photos
+
+
+def begin_with_faces(start: Start[Unit], cache: Path) -> Callable[[Unit], None]:
+    """In a process of its own: begin with a detector that finds a face in every picture."""
+    Scrfd.detect = face_in_the_middle  # type: ignore[method-assign, assignment]
+    os.environ["VISARD_CACHE"] = str(cache)
+    return start()
 
 
 def write_bench_kit(folder: Path) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from visard import pool
 from visard.benchmark.people import Camera, Sitting, Studio, world_camera
@@ -18,6 +19,10 @@ from visard.personalization.prior import class_posteriors
 from visard.progress import Progress, silent
 
 SHOWN_FAILURES = 3
+
+T = TypeVar("T")
+Executor = Callable[[Sequence[T], pool.Start[T], pool.Watch[T]], dict[T, str]]
+"""Does every unit and returns those that failed, with the reason: this machine's processes, or a cluster."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,19 @@ class Job:
         return [Unit(person, arm, seed) for person in self.people for seed in self.seeds for arm in self.arms]
 
 
+@dataclass(frozen=True)
+class Slice:
+    """How much of a job to do now: at most so many units, and nothing after so many minutes."""
+
+    units: int | None = None
+    minutes: float | None = None
+
+    @property
+    def deadline(self) -> float | None:
+        """Seconds since the epoch."""
+        return None if self.minutes is None else time.time() + 60 * self.minutes
+
+
 def run(
     job: Job,
     protocol: Protocol,
@@ -44,13 +62,16 @@ def run(
     *,
     kit: str = "world",
     camera: Camera = world_camera,
+    execute: Executor[Unit] | None = None,
+    part: Slice = Slice(),
     progress: Progress = silent,
 ) -> None:
-    """Do what is left of the job in the folder `out`.
+    """Do what is left of the job in the folder `out`, or the `part` of it.
 
     Raises InputError when `out` holds another protocol's units, StorageError, and TrainingError, after all
     others are done, when units failed.
     """
+    deadline = part.deadline
     protocol.claim(out)
     sittings = [Sitting(person) for person in job.people]
     sittings += [Sitting(person, stranger=True) for person in job.strangers]
@@ -61,16 +82,37 @@ def run(
             watch=lambda left: progress("photographs", len(sittings) - len(left), len(sittings)),
         )
     )
-    units = job.units
-    open_units = [unit for unit in units if read_result(unit, protocol, out) is None]
-    if open_units:
+    units, undone = job.units, left(job, protocol, out)[: part.units]
+    if undone:
         _class_pictures(protocol, kit, progress)
-    failures = pool.run(
-        open_units,
-        [partial(Workshop, out, kit, keep_models=job.keep_models)] * job.workers,
-        watch=Pace(units, open_units, protocol, out, job.workers, progress).watch,
-    )
+    execute = execute or partial(_processes, workers=job.workers)
+    pace = Pace(units, undone, protocol, out, job.workers, progress)
+    failures: dict[Unit, str] = {}
+    for wave in waves(undone):
+        failures |= execute(
+            wave,
+            partial(Workshop, out, kit, keep_models=job.keep_models, deadline=deadline),
+            pace.watching(wave),
+        )
     _finish(failures)
+
+
+def left(job: Job, protocol: Protocol, out: Path) -> list[Unit]:
+    """The job's units that are not finished, in the order they are done."""
+    return [unit for unit in job.units if read_result(unit, protocol, out) is None]
+
+
+def waves(units: Sequence[Unit]) -> list[list[Unit]]:
+    """Units that make their own pictures, then those that change others': each begins when it can."""
+    makers = [unit for unit in units if not unit.after]
+    changers = [unit for unit in units if unit.after]
+    return [wave for wave in (makers, changers) if wave]
+
+
+def _processes(
+    units: Sequence[Unit], start: pool.Start[Unit], watch: pool.Watch[Unit], *, workers: int
+) -> dict[Unit, str]:
+    return pool.run(units, [start] * workers, watch=watch)
 
 
 def open_studio(out: Path, kit: str, camera: Camera) -> Studio:
@@ -115,17 +157,21 @@ class Pace:
     def __init__(
         self,
         units: Sequence[Unit],
-        left: Sequence[Unit],
+        undone: Sequence[Unit],
         protocol: Protocol,
         out: Path,
         workers: int,
         progress: Progress,
     ) -> None:
         self.protocol, self.out, self.workers, self.progress = protocol, out, workers, progress
-        self.total, self.left = len(units), set(left)
+        self.total, self.left = len(units), set(undone)
         self.since = time.monotonic()
         self.seconds: dict[str, list[float]] = {}
         self._learn(set(units) - self.left)
+
+    def watching(self, wave: Sequence[Unit]) -> Callable[[Sequence[Unit]], None]:
+        """What watches one wave: the units outside it are left as they are."""
+        return lambda left: self.watch([*(self.left - set(wave)), *left])
 
     def watch(self, left: Sequence[Unit]) -> None:
         """Report what is left."""
@@ -137,18 +183,22 @@ class Pace:
 
     def estimate(self) -> float | None:
         """Seconds until the last unit is done; None before the first is."""
+        work = self.work(self.left)
+        return None if work is None else max(0.0, work / self.workers - (time.monotonic() - self.since))
+
+    def work(self, units: Iterable[Unit]) -> float | None:
+        """Seconds of one worker that units will take; None before the first is done."""
         known = [value for values in self.seconds.values() for value in values]
         if not known:
             return None
         overall = sum(known) / len(known)
         means = {arm: sum(values) / len(values) for arm, values in self.seconds.items()}
-        work = sum(means.get(unit.arm, overall) for unit in self.left)
-        return max(0.0, work / self.workers - (time.monotonic() - self.since))
+        return sum(means.get(unit.arm, overall) for unit in units)
 
     def _learn(self, done: set[Unit]) -> None:
         if done:
             self.since = time.monotonic()
         for unit in done:
             result = read_result(unit, self.protocol, self.out)
-            if result is not None and "train" in result.seconds:
+            if result is not None and result.seconds.keys() & {"train", "generate"}:
                 self.seconds.setdefault(unit.arm, []).append(sum(result.seconds.values()))

@@ -67,15 +67,17 @@ class Studio:
         The clean photos are not chosen: they are what the attacker happens to have.
         """
         found: dict[int, Image.Image] = {}
+        seen = 0
         for first in range(0, CLEAN_FIRST, self.lineup.training):
             wanted = min(self.lineup.training, CLEAN_FIRST - first)
             for index, photo in enumerate(self.camera(person, wanted, first), start=first):
+                seen += 1
                 if len(self.detector.detect(to_tensor(photo)[None])[0]) == 1:
                     found[index] = photo
                 if len(found) == self.lineup.training:
                     return found
         raise InputError(
-            f"{len(found)} of {CLEAN_FIRST} photos of person {person} show one face; "
+            f"{len(found)} of {seen} photos of person {person} show one face; "
             f"{self.lineup.training} are needed.",
             "Look at the photos and at the kit's detector.",
         )
@@ -105,3 +107,15 @@ def world_camera(person: int, count: int, first: int) -> list[Image.Image]:
     from visard.world import people, sampling
 
     return sampling.pictures(people.person(person), count, first=first)
+
+
+def world_people(split: str, count: int) -> list[int]:
+    """The first people of a split of the embedded world. Raises InputError when there are fewer."""
+    from visard.world.people import SPLITS, split_people
+
+    if split not in SPLITS:
+        raise InputError(f"The world has no people called {split!r}.", f"Choose one of: {', '.join(SPLITS)}.")
+    try:
+        return list(split_people(split, count))
+    except ValueError as error:
+        raise InputError(f"Too many people: {error}.", "Ask for fewer.") from error

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from visard.benchmark.variants import find_variant
 from visard.errors import InputError
 from visard.kits import Kit
 from visard.personalization.checkpoint import differences
@@ -57,11 +58,21 @@ class Protocol:
     settings: PersonalizationSettings
     sampling: Sampling
     lineup: Lineup
+    people: str = ""
+    """Digest of a folder of people; "": those of the embedded world."""
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """As JSON; without what folders of an earlier version do not have."""
+        whole: dict[str, Any] = _plain(asdict(self))
+        if not self.people:
+            del whole["people"]
+        return whole
 
     def claim(self, folder: Path) -> None:
         """Write this into a benchmark's folder. Raises InputError if another protocol's units are there."""
         file = folder / PROTOCOL_FILE
-        mine = _plain(asdict(self))
+        mine = self.content
         if not file.exists():
             atomic_write(file, json.dumps(mine, indent=1).encode())
             return
@@ -98,18 +109,32 @@ class Unit:
         """Where the unit's files lie."""
         return out / "units" / f"person-{self.person}" / self.arm / f"seed-{self.seed}"
 
+    @property
+    def after(self) -> str:
+        """The arm whose pictures this one changes, "" if it makes its own."""
+        from visard.benchmark.methods import find_method  # it knows the arms, and they know the protocol
+
+        return find_method(self.arm).arm.of
+
     def settings(self, protocol: Protocol) -> PersonalizationSettings:
         """The unit's own settings: the protocol's with the arm and the seed."""
         return protocol.settings.with_preset(arm_settings(self.arm)).with_preset({"seed": self.run_seed})
 
     def key(self, protocol: Protocol) -> str:
         """A digest of all that the unit's scores depend on."""
-        whole = {"protocol": _plain(asdict(protocol)), "unit": asdict(self)}
+        whole = {"protocol": protocol.content, "unit": asdict(self)}
+        if not _is_rho(self.arm) and self.arm != NONE:  # what those two mean is written in stone
+            whole["arm"] = _plain(arm_settings(self.arm))
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 
 def build_protocol(
-    kit: Kit, overrides: Mapping[str, Any], sampling: Sampling, lineup: Lineup, device: str = "cpu"
+    kit: Kit,
+    overrides: Mapping[str, Any],
+    sampling: Sampling,
+    lineup: Lineup,
+    device: str = "cpu",
+    people: str = "",
 ) -> Protocol:
     """The protocol of a kit's models and settings, `overrides` on top. Raises InputError, ModelError."""
     for name in OF_THE_ARM:
@@ -127,11 +152,12 @@ def build_protocol(
         settings=PersonalizationSettings().with_preset(kit.personalization).with_preset(overrides),
         sampling=sampling,
         lineup=lineup,
+        people=people,
     )
 
 
 def parse_arms(text: str) -> list[str]:
-    """Arms as in "none,0.1,0.3": the undefended one, and values of rho. Raises InputError."""
+    """Arms as in "none,0.1,simac": whatever `methods.find_method` knows. Raises InputError."""
     arms = [_arm(each.strip()) for each in text.split(",") if each.strip()]
     if not arms:
         raise InputError("There are no arms.", "Give some, e.g. --arms none,0.1,0.3,0.5.")
@@ -139,10 +165,13 @@ def parse_arms(text: str) -> list[str]:
 
 
 def arm_settings(arm: str) -> dict[str, Any]:
-    """The settings that make an arm what it is."""
-    if arm == NONE:
-        return {"defence": "none"}
-    return {"defence": "iddm", "decoupling": {"rho": float(arm)}}
+    """The settings that make an arm what it is; of one that is not a training of its own, no defence."""
+    variant = find_variant(arm)
+    if variant is not None:
+        return dict(variant.settings)
+    if _is_rho(arm):
+        return {"defence": "iddm", "decoupling": {"rho": float(arm)}}
+    return {"defence": "none"}
 
 
 def parse_overrides(assignments: Sequence[str]) -> dict[str, Any]:
@@ -161,17 +190,22 @@ def parse_overrides(assignments: Sequence[str]) -> dict[str, Any]:
 
 
 def _arm(name: str) -> str:
-    if name == NONE:
-        return name
-    try:
-        rho = float(name)
-    except ValueError as error:
-        raise InputError(
-            f"There is no arm {name!r}.", 'Say "none", or a value of rho such as 0.1.'
-        ) from error
+    if not _is_rho(name):
+        from visard.benchmark.methods import find_method  # it knows the arms, and they know the protocol
+
+        return find_method(name).arm.name
+    rho = float(name)
     if not 0 <= rho <= 1:
         raise InputError(f"The arm {name} is not a share.", "rho runs from 0 (most private) to 1.")
     return f"{rho:g}"
+
+
+def _is_rho(arm: str) -> bool:
+    try:
+        float(arm)
+    except ValueError:
+        return False
+    return True
 
 
 def _value(text: str) -> Any:

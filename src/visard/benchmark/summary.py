@@ -141,8 +141,9 @@ def _values(result: Result) -> Iterator[tuple[Series, str, float]]:
     """Every number of a unit: its series, prompt and value, NaN where there was no face."""
     for prompt, each in result.scores["prompts"].items():
         yield ("", "", FSR), prompt, each["faces"] / each["pictures"]
-        for figure in each.keys() - {"pictures", "faces"}:
-            yield ("", "", figure), prompt, math.nan if each[figure] is None else each[figure]
+        for figure, value in each.items():
+            if figure not in ("pictures", "faces"):
+                yield ("", "", figure), prompt, math.nan if value is None else value
     for role in ("judges", "surrogates"):
         for name, scores in result.scores[role].items():
             for prompt, figures in scores["prompts"].items():

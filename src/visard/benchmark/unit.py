@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -18,21 +19,29 @@ import torch
 from torch import Tensor
 
 import visard
+from visard.benchmark.arms import attributes_pictures, covered_pictures
+from visard.benchmark.change import psnr, ssim
+from visard.benchmark.methods import Remembered, find_method
 from visard.benchmark.people import CLEAN, TRAINING, load_photos, load_strangers
 from visard.benchmark.protocol import Protocol, Unit
 from visard.benchmark.scoring import Panel
 from visard.benchmark.usefulness import Usefulness
+from visard.budget import Budget
 from visard.diffusion.sampling import generate
 from visard.errors import InputError
+from visard.faces.detector import Detector
 from visard.images import read_image, save_image, to_tensor
 from visard.kits import Kit, open_kit
 from visard.models import load_model
 from visard.personalization import personalize
 from visard.personalization.record import LIBRARIES, RUN_FILE
+from visard.progress import Progress, silent
 from visard.storage import atomic_write, save_tensors, storage_errors
 
 RESULT_FILE = "result.json"
 UNIT_FILE = "unit.json"
+CHANGE_FILE = "change.json"
+"""How far the optimised photos are from the photos."""
 SIMILARITIES_FILE = "similarities.safetensors"
 """Of every picture to everybody in the gallery, by every recogniser: `scoring.Examination`."""
 
@@ -59,32 +68,54 @@ def read_result(unit: Unit, protocol: Protocol, out: Path) -> Result | None:
         return None
 
 
-class Workshop:
-    """The models of one process, and what it does to a unit with them."""
+class OutOfTimeError(Exception):
+    """The time given is over: what was done is on disk, and the unit goes on where it was."""
 
-    def __init__(self, out: Path, kit: str, *, keep_models: bool = False) -> None:
-        self.out, self.keep_models = out, keep_models
+
+class Workshop:
+    """The models of one process, and what it does to a unit with them.
+
+    deadline: seconds since the epoch after which nothing is begun and a training stops.
+    """
+
+    def __init__(
+        self, out: Path, kit: str, *, keep_models: bool = False, deadline: float | None = None
+    ) -> None:
+        self.out, self.keep_models, self.deadline = out, keep_models, deadline
         self.protocol = Protocol.of(out)
         self.trainer = open_kit(kit, self.protocol.device)
         self.examiner = self.trainer if self.protocol.device == "cpu" else open_kit(kit)
 
     def __call__(self, unit: Unit) -> None:
-        """Do what is left of the unit. Raises VisardError; what was done stays done."""
+        """Do what is left of the unit, or of the time. Raises VisardError; what was done stays done."""
         if read_result(unit, self.protocol, self.out) is not None:
             return
-        job = UnitJob(unit, self.protocol, self.out)
+        with suppress(OutOfTimeError):
+            self._check_time()
+            self._finish(UnitJob(unit, self.protocol, self.out))
+
+    def _finish(self, job: UnitJob) -> None:
         seconds: dict[str, float] = {}
         job.describe()
         if job.missing_pictures():
-            with _timed(seconds, "train"):
-                job.train(self.trainer)
-            with _timed(seconds, "generate"):
-                job.generate(self.trainer)
+            if job.method.arm.kind == "trained":
+                with _timed(seconds, "train"):
+                    job.train(self.trainer, self._check_time)
+                with _timed(seconds, "generate"):
+                    job.generate(self.trainer)
+            else:
+                with _timed(seconds, "generate"):
+                    job.make_pictures(self.trainer)
         if not self.keep_models:
             job.delete_model()
         with _timed(seconds, "score"):
             scores = self._examined(job)
         job.finish(scores, seconds)
+
+    def _check_time(self, *_: object, **__: object) -> None:
+        """Called as a Progress."""
+        if self.deadline is not None and time.time() > self.deadline:
+            raise OutOfTimeError
 
     def _examined(self, job: UnitJob) -> dict[str, Any]:
         clean, pictures = job.clean_photos, job.pictures()
@@ -113,7 +144,8 @@ class UnitJob:
     """The files of one unit and the stages that make them."""
 
     def __init__(self, unit: Unit, protocol: Protocol, out: Path) -> None:
-        self.unit, self.protocol = unit, protocol
+        self.unit, self.protocol, self.out = unit, protocol, out
+        self.method = find_method(unit.arm)
         self.folder = unit.folder(out)
         self.photos = out / "people" / str(unit.person)
         self.run_folder = self.folder / "run"
@@ -123,20 +155,99 @@ class UnitJob:
         """Say in the unit's folder what it is, for whoever opens it."""
         atomic_write(self.folder / UNIT_FILE, json.dumps(self._identity(), indent=1).encode())
 
-    def train(self, kit: Kit) -> None:
+    def train(self, kit: Kit, progress: Progress = silent) -> None:
         """Personalise; a stopped run goes on where it was, a finished one whose model is gone starts anew."""
         backbone = kit.backbone()
+        photos = load_photos(self.photos / TRAINING, backbone.resolution)
+        detector = kit.detector()
+        if self.method.perturb:
+            photos, detector = self._perturbed(photos, kit, progress)
+        surrogates = kit.surrogates() if self.settings.needs_identity else []
         finished = (self.run_folder / RUN_FILE).exists()
         gone = not any((self.run_folder / name).exists() for name in ("model", "lora.safetensors"))
-        personalize.run(
+        result = personalize.run(
             self.settings,
-            load_photos(self.photos / TRAINING, backbone.resolution),
+            photos,
             backbone,
-            kit.surrogates() if self.settings.needs_identity else [],
-            kit.detector(),
+            surrogates[: self.method.surrogates or None],
+            detector,
             folder=self.run_folder,
             resume=not (finished and gone),
+            progress=progress,
         )
+        if result.protected is not None and self.settings.defence == "iddm":
+            self._measure_change(photos[len(photos) // 2 :], result.protected)
+
+    def make_pictures(self, kit: Kit) -> None:
+        """The pictures of an arm that trains nothing: words alone, or another arm's pictures changed."""
+        arm = self.method.arm
+        if arm.kind == "prompted":
+            settings, backbone = self.settings, kit.backbone()
+            guidance = self.protocol.sampling.guidance
+            pictures = attributes_pictures(
+                backbone,
+                load_photos(self.photos / TRAINING, backbone.resolution),
+                kit.detector(),
+                list(kit.regressors().values()),
+                self.protocol.sampling,
+                seed=self.unit.run_seed,
+                guidance=settings.prior.guidance if guidance is None else guidance,
+            )
+        elif arm.kind == "covered":
+            pictures = covered_pictures(arm, self._of(self.unit.person), kit.detector())
+        else:
+            pictures = self._of(self._neighbour())
+        for prompt, each in pictures.items():
+            self._save(prompt, each)
+
+    def _of(self, person: int) -> dict[str, Tensor]:
+        """The pictures of the arm that this one changes. Raises InputError when they are not there."""
+        source = UnitJob(replace(self.unit, person=person, arm=self.method.arm.of), self.protocol, self.out)
+        if source.missing_pictures():
+            raise InputError(
+                f"The arm {self.unit.arm} changes pictures of {source.unit.arm}, which are not there.",
+                f"Ask for both arms: --arms {source.unit.arm},{self.unit.arm}.",
+            )
+        return source.pictures()
+
+    def _neighbour(self) -> int:
+        """Whose pictures stand for chance: the person before, of the first one the person after."""
+        before, after = self.unit.person - 1, self.unit.person + 1
+        return before if (self.out / "people" / str(before)).is_dir() else after
+
+    def _perturbed(self, photos: Tensor, kit: Kit, progress: Progress) -> tuple[Tensor, Detector]:
+        """What the victim trains on (decision 15), and a detector that goes by the photos as they were."""
+        from visard.protection.protect import protect
+        from visard.protection.settings import ProtectionSettings
+
+        half, decoupling = len(photos) // 2, self.settings.decoupling
+        reference, originals = photos[:half], photos[half:]
+        budget = Budget.of(decoupling.radius, decoupling.step, decoupling.pixel_range)
+        settings = {
+            "method": self.method.perturb,
+            "radius": budget.radius,
+            "step": budget.step,
+            "seed": self.unit.run_seed,
+        }
+        protected = protect(
+            ProtectionSettings().with_preset(kit.protection).with_preset(settings),
+            originals,
+            kit.backbone(),
+            folder=self.folder / "protected",
+            clean=reference,
+            progress=progress,
+        )
+        changed = torch.stack([to_tensor(read_image(file)) for file in protected.pictures])
+        found = kit.detector()
+        faces = [list(each) for each in found.detect(photos)]
+        if self.method.clean_too:
+            return torch.cat([reference, changed]), Remembered(found.name, found.setting, faces)
+        return changed, Remembered(found.name, found.setting, faces[half:])
+
+    def _measure_change(self, photos: Tensor, optimised: Tensor) -> None:
+        found = {"psnr": psnr(optimised, photos), "ssim": ssim(optimised, photos)}
+        whole = {name: value for name, value in found.items() if math.isfinite(value)}
+        atomic_write(self.folder / CHANGE_FILE, json.dumps(whole).encode())
 
     def generate(self, kit: Kit) -> None:
         """Sample the prompts that are not whole; all pictures of one together, so that they are the same."""
@@ -151,8 +262,11 @@ class UnitJob:
                 steps=sampling.steps,
                 guidance=guidance,
             )
-            for index, picture in enumerate(pictures):
-                save_image(picture, picture_file(self.folder, prompt, index))
+            self._save(prompt, pictures)
+
+    def _save(self, prompt: str, pictures: Tensor) -> None:
+        for index, picture in enumerate(pictures):
+            save_image(picture, picture_file(self.folder, prompt, index))
 
     def delete_model(self) -> None:
         """Remove the trained weights: hundreds of units would fill a disk."""
@@ -163,6 +277,8 @@ class UnitJob:
 
     def finish(self, scores: dict[str, Any], seconds: dict[str, float]) -> None:
         """Write the result: the file that says that the unit is done."""
+        with suppress(OSError, ValueError):
+            scores["change"] = json.loads((self.folder / CHANGE_FILE).read_text(encoding="utf-8"))
         result = {
             "key": self.unit.key(self.protocol),
             **self._identity(),
@@ -177,16 +293,21 @@ class UnitJob:
 
     def pictures(self) -> dict[str, Tensor]:
         """Prompt -> (P, 3, H, W) in [-1, 1]."""
-        return {
-            prompt: torch.stack([to_tensor(read_image(file)) for file in self._files(prompt)])
-            for prompt in self.protocol.sampling.prompts
-        }
+        return {prompt: self.pictures_of(prompt) for prompt in self.protocol.sampling.prompts}
+
+    def pictures_of(self, prompt: str) -> Tensor:
+        """(P, 3, H, W) in [-1, 1]."""
+        return torch.stack([to_tensor(read_image(file)) for file in self._files(prompt)])
+
+    @property
+    def side(self) -> int:
+        """Of a picture, in pixels."""
+        return read_image(picture_file(self.folder, self.protocol.sampling.prompts[0], 0)).width
 
     @property
     def clean_photos(self) -> Tensor:
         """The person's photos that no training has seen, as large as the pictures."""
-        side = read_image(picture_file(self.folder, self.protocol.sampling.prompts[0], 0)).width
-        return load_photos(self.photos / CLEAN, side)
+        return load_photos(self.photos / CLEAN, self.side)
 
     def _files(self, prompt: str) -> list[Path]:
         return [picture_file(self.folder, prompt, index) for index in range(self.protocol.sampling.pictures)]

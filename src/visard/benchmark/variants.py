@@ -1,4 +1,4 @@
-"""Variants of the defended arm: one setting differs, everything else is that of rho = 0.1."""
+"""Variants: one setting differs from rho = 0.1, or, of "early-N", from no defence."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ NUMBERED: dict[str, Callable[[str], Variant]] = {
     "tau": _setting("tau"),
     "rounds": _setting("rounds", int),
     "tmax": _setting("t_max", int),
+    "early": lambda text: Variant({"defence": "none", "fine_tuning": {"steps": int(text)}}),
     "surrogates": lambda text: Variant(_defended({}), int(text)),
 }
-"""Kind -> what its number makes of the defended arm: "eta-0.05"."""
+"""Kind -> what its number means: "eta-0.05"."""
 NAMED: dict[str, Variant] = {
     "joint": Variant(_defended({"schedule": "joint"})),
     "floored": Variant(_defended({"stage_split": "floor"})),

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from visard.cli.bench_tables import add_tables
 from visard.cli.console import progress, result
 from visard.cli.options import AsJson, KitOption, Seed
 from visard.errors import InputError
@@ -74,12 +75,13 @@ def main(
     from rich.console import Console
 
     from visard.benchmark import acceptance, job, protocol, summary, tables
+    from visard.benchmark.people import world_people
     from visard.kits import open_kit
 
     if not report_only:
         asked = job.Job(
-            people=_split(split, people),
-            strangers=_split("gallery", strangers),
+            people=world_people(split, people),
+            strangers=world_people("gallery", strangers),
             arms=protocol.parse_arms(arms),
             seeds=(seed,),
             workers=workers,
@@ -148,13 +150,4 @@ def figure(
     result({"figure": str(file)}, as_json, f"The figure is in {file}")
 
 
-def _split(name: str, count: int) -> list[int]:
-    """The first people of a split of the embedded world. Raises InputError when there are fewer."""
-    from visard.world.people import SPLITS, split_people
-
-    if name not in SPLITS:
-        raise InputError(f"The world has no people called {name!r}.", f"Choose one of: {', '.join(SPLITS)}.")
-    try:
-        return list(split_people(name, count))
-    except ValueError as error:
-        raise InputError(f"Too many people: {error}.", "Ask for fewer.") from error
+add_tables(app)

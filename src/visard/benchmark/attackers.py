@@ -1,0 +1,99 @@
+"""Arms against attack tiers as a table: how many people each attacker links."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from visard.attacks.result import MEANING, AttackTier
+from visard.benchmark.layout import NOTHING, escaped
+from visard.storage import atomic_write
+
+NAME = "attackers"
+Found = Mapping[str, Sequence[AttackTier]]
+"""Arm -> a result for each tier."""
+
+
+def write(found: Found, folder: Path) -> list[Path]:
+    """Write attackers.md, .csv and .tex; returns them. Raises StorageError."""
+    texts = {".md": markdown, ".csv": as_csv, ".tex": latex}
+    for suffix, text in texts.items():
+        atomic_write(folder / f"{NAME}{suffix}", text(found).encode())
+    return [folder / f"{NAME}{suffix}" for suffix in texts]
+
+
+def markdown(found: Found) -> str:
+    """One row an arm, one column a tier; what each tier is, and every caution."""
+    tiers = _tiers(found)
+    lines = ["## attackers: share of people linked [95 % interval]", "", _setting(found), ""]
+    lines += [f"| arm | {' | '.join(tiers)} |", f"|{'---|' * (len(tiers) + 1)}"]
+    lines += [f"| {arm} | {' | '.join(_cells(found, arm))} |" for arm in found]
+    lines += ["", *(f"- {tier}: {MEANING[tier]}" for tier in tiers)]
+    lines += [
+        f"- Caution, {arm}, {each.tier}: {caution}"
+        for arm, results in found.items()
+        for each in results
+        for caution in each.cautions
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def as_csv(found: Found) -> str:
+    """One line an arm and tier, with the attack that was chosen."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["arm", "tier", "linked", "low", "high", "people", "gallery", "k", "fpir", "attack"])
+    for arm, results in found.items():
+        for each in results:
+            linked = [f"{value:.6g}" for value in (each.linked.value, each.linked.low, each.linked.high)]
+            writer.writerow(
+                [arm, each.tier, *linked, each.people, each.gallery, each.k, each.fpir, each.attack]
+            )
+    return text.getvalue()
+
+
+def latex(found: Found) -> str:
+    """A booktabs table."""
+    tiers = _tiers(found)
+    body = [" & ".join(map(escaped, [arm, *_cells(found, arm)])) + r" \\" for arm in found]
+    return "\n".join(
+        [
+            "% Needs \\usepackage{booktabs}.",
+            r"\begin{table}",
+            rf"\caption{{Share of people linked. {escaped(_setting(found))}}}",
+            rf"\begin{{tabular}}{{l{'r' * len(tiers)}}}",
+            r"\toprule",
+            " & ".join(["arm", *tiers]) + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _tiers(found: Found) -> list[str]:
+    return list(dict.fromkeys(each.tier for results in found.values() for each in results))
+
+
+def _cells(found: Found, arm: str) -> list[str]:
+    linked = {each.tier: each.linked for each in found[arm]}
+    return [
+        f"{linked[tier].value:.2f} [{linked[tier].low:.2f}, {linked[tier].high:.2f}]"
+        if tier in linked
+        else NOTHING
+        for tier in _tiers(found)
+    ]
+
+
+def _setting(found: Found) -> str:
+    """Of the first result: all arms are attacked in the same way."""
+    each = next(result for results in found.values() for result in results)
+    return (
+        f"{each.people} people, a gallery of {each.gallery}, a false-positive rate of {each.fpir:g}; every "
+        "choice was made on the attacker's own people."
+    )

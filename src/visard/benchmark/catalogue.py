@@ -1,0 +1,36 @@
+"""Every table by name, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from visard.benchmark import job
+from visard.benchmark.ablations import OWN
+from visard.benchmark.paper import PAPER
+from visard.benchmark.protocol import Protocol, Unit
+from visard.benchmark.table import Table
+from visard.errors import InputError
+
+CATALOGUE: dict[str, Table] = {table.name: table for table in (*PAPER, *OWN)}
+
+
+def find_table(name: str) -> Table:
+    """The table of that name. Raises InputError."""
+    if name not in CATALOGUE:
+        raise InputError(f"There is no table {name!r}.", f"Choose one of {', '.join(CATALOGUE)}.")
+    return CATALOGUE[name]
+
+
+def arms_of(table: Table) -> list[str]:
+    """The arms that a table's units take: its own, and those whose pictures its own change."""
+    needed = [Unit(0, arm, 0).after for arm in table.arms]
+    return list(dict.fromkeys([*filter(None, needed), *table.arms]))
+
+
+def cost(units: Sequence[Unit], asked: job.Job, protocol: Protocol, out: Path) -> float | None:
+    """Core-hours that units will take, from those of the job that are done; None before the first."""
+    whole = asked.units
+    pace = job.Pace(whole, units, protocol, out, 1, lambda *_, **__: None)
+    seconds = pace.work(units)
+    return None if seconds is None else seconds / 3600

@@ -1,0 +1,130 @@
+"""People from a folder: one folder a person (VGGFace2), or a flat one and an identity file (CelebA-HQ)."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from visard.benchmark.people import CLEAN_FIRST
+from visard.benchmark.protocol import Lineup
+from visard.benchmark.table import DEV, TEST
+from visard.errors import InputError
+from visard.images import SUFFIXES, center_crop, read_image
+
+MAPPING = "CelebA-HQ-to-CelebA-mapping.txt"
+"""CelebA-HQ's file beside the identity file of CelebA: number, CelebA's number, CelebA's file."""
+MINIMUM = 16
+"""Photos of a person, as in the paper (Section 5.1)."""
+ORDER_SEED = 0
+
+
+@dataclass(frozen=True)
+class People:
+    """The photos of everybody who has enough, in an order drawn once; a person is a number in it."""
+
+    photos: tuple[tuple[Path, ...], ...]
+    digest: str
+    """Of names and sizes of all files: another folder, another benchmark."""
+
+    def choose(self, split: str, count: int, strangers: int) -> tuple[list[int], list[int]]:
+        """People of a split, and the gallery's strangers: nobody is in two of them. Raises InputError.
+
+        Test people are counted from the first, strangers from the last, the attacker's from the strangers on.
+        """
+        whole = len(self.photos)
+        needed = count + strangers + (0 if split == TEST else count)
+        if split not in (TEST, DEV) or needed > whole:
+            raise InputError(
+                f"{whole} people have enough photos: too few for {count} and {strangers} strangers.",
+                f"Ask for fewer people or --strangers; the splits of a folder are {TEST} and {DEV}.",
+            )
+        gallery = range(whole - strangers, whole)
+        if split == TEST:
+            return list(range(count)), list(gallery)
+        return list(range(gallery.start - count, gallery.start)), list(gallery)
+
+
+@dataclass(frozen=True)
+class FolderCamera:
+    """A `people.Camera` of a data set: the last `clean` photos of a person are the attacker's."""
+
+    photos: tuple[tuple[Path, ...], ...]
+    clean: int
+    side: int
+
+    def __call__(self, person: int, count: int, first: int) -> list[Image.Image]:
+        """Photos first, first + 1, ...: fewer where there are no more."""
+        files = self.photos[person]
+        held = len(files) - self.clean
+        part = files[held:] if first >= CLEAN_FIRST else files[:held]
+        start = first - CLEAN_FIRST if first >= CLEAN_FIRST else first
+        return [center_crop(read_image(file), self.side) for file in part[start : start + count]]
+
+
+def read_people(folder: Path, lineup: Lineup, identities: Path | None = None) -> People:
+    """Everybody in `folder` with enough photos.
+
+    Without `identities`, every folder in it is a person. With it, pictures lie flat, and each line of that
+    file is a picture's name and an identity; CelebA-HQ's own names are translated by the mapping file beside
+    it. Raises InputError.
+    """
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}.", "Give the folder of the data set.")
+    everybody = _flat(folder, identities) if identities is not None else _folders(folder)
+    least = max(MINIMUM, lineup.training + lineup.clean)
+    enough = {name: sorted(files) for name, files in everybody.items() if len(files) >= least}
+    if not enough:
+        raise InputError(
+            f"Nobody in {folder} has {least} photos.",
+            "Give a folder of people, each a folder of photos; for CelebA-HQ also --identities FILE.",
+        )
+    names = sorted(enough)
+    random.Random(ORDER_SEED).shuffle(names)  # neighbours in a data set may be of one source
+    total = hashlib.sha256()
+    for name in names:
+        for file in enough[name]:
+            total.update(f"{file.relative_to(folder).as_posix()} {file.stat().st_size}\n".encode())
+    return People(tuple(tuple(enough[name]) for name in names), total.hexdigest()[:16])
+
+
+def _folders(folder: Path) -> Mapping[str, Sequence[Path]]:
+    people = [each for each in folder.iterdir() if each.is_dir()]
+    return {
+        each.name: [file for file in each.iterdir() if file.suffix.lower() in SUFFIXES] for each in people
+    }
+
+
+def _flat(folder: Path, identities: Path) -> Mapping[str, Sequence[Path]]:
+    """Identity -> files, from lines "000001.jpg 2880"."""
+    whose = dict(_pairs(identities, 0, 1))
+    mapping = identities.parent / MAPPING
+    if mapping.is_file():
+        numbers = _pairs(mapping, 0, 2)
+        whose = {number: whose[file] for number, file in numbers if file in whose}
+    people: dict[str, list[Path]] = {}
+    for file in folder.iterdir():
+        identity = whose.get(file.name, whose.get(file.stem))
+        if identity is not None and file.suffix.lower() in SUFFIXES:
+            people.setdefault(identity, []).append(file)
+    if not people:
+        raise InputError(
+            f"{identities} names no picture of {folder}.",
+            f'Its lines must be "000001.jpg 2880"; for CelebA-HQ\'s own numbers put {MAPPING} beside it.',
+        )
+    return people
+
+
+def _pairs(file: Path, first: int, second: int) -> list[tuple[str, str]]:
+    """Two columns of a file, without its heading. Raises InputError."""
+    try:
+        rows = [line.split() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} cannot be read: {error}.", "Give CelebA's identity file.") from error
+    if any(len(row) <= second for row in rows):
+        raise InputError(f"{file} has lines of fewer than {second + 1} words.", "Give CelebA's own file.")
+    return [(row[first], row[second]) for row in rows]

@@ -1,0 +1,161 @@
+"""A table as Markdown, CSV and LaTeX, with the paper's figures beside ours."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from visard.benchmark.measures import Cell, Measures
+from visard.benchmark.table import Column, Row, Table
+from visard.storage import atomic_write
+
+NOTHING = "–"
+DOUBT = "†"
+ARROWS = {"higher": "↑", "lower": "↓", "": ""}
+LATEX_ARROWS = {"higher": r"$\uparrow$", "lower": r"$\downarrow$", "": ""}
+LATEX_SPECIAL = {each: f"\\{each}" for each in "&%$#_{}"} | {"–": "--", "†": r"$^\dagger$", "−": "$-$"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table: a row as one source has it. printed: the paper's; doubts: by column."""
+
+    row: Row
+    source: str
+    cells: Sequence[Cell | None]
+    printed: bool = False
+    doubts: Sequence[str] = ()
+
+
+def lines(table: Table, measured: Sequence[Measures]) -> Iterator[Line]:
+    """Row by row: what each benchmark has measured, then what the paper has printed."""
+    columns = [*table.columns, *table.own]
+    for row in table.rows:
+        for each in measured:
+            yield Line(row, each.label, [each.cell(row.arm, column) for column in columns])
+        for data, values in row.paper.items():
+            cells = [None if value is None else Cell(value) for value in values]
+            doubts = [table.doubts.get((row.title, data, index), "") for index in range(len(values))]
+            empty = len(table.own)
+            yield Line(row, f"paper, {data}", cells + [None] * empty, True, doubts + [""] * empty)
+
+
+def write(table: Table, measured: Sequence[Measures], folder: Path) -> list[Path]:
+    """Write NAME.md, NAME.csv and NAME.tex; returns them. Raises StorageError."""
+    texts = {".md": markdown, ".csv": as_csv, ".tex": latex}
+    files = [folder / f"{table.name}{suffix}" for suffix in texts]
+    for file, text in zip(files, texts.values(), strict=True):
+        atomic_write(file, text(table, measured).encode())
+    return files
+
+
+def markdown(table: Table, measured: Sequence[Measures]) -> str:
+    """One table a prompt, below what it is and what stands in for what."""
+    every = list(lines(table, measured))
+    columns = [*table.columns, *table.own]
+    text = [f"## {table.name}: {table.caption}", "", _whence(table, measured), ""]
+    for prompt in dict.fromkeys(column.prompt for column in columns):
+        chosen = [index for index, column in enumerate(columns) if column.prompt == prompt]
+        heads = ["", "source", *(_head(columns[index], ARROWS) for index in chosen)]
+        text += [f"**{prompt or 'The optimised photos'}**", ""]
+        text += [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+        for line in every:
+            cells = [_cell(line, index, columns[index], interval=True) for index in chosen]
+            if any(cell != NOTHING for cell in cells):
+                title = line.row.title if not line.printed else f"*{line.row.title}*"
+                text.append(f"| {' | '.join([title, line.source, *cells])} |")
+        text.append("")
+    text += [f"{DOUBT} cannot be right: {why}." for why in dict.fromkeys(table.doubts.values())]
+    return "\n".join(text).rstrip() + "\n"
+
+
+def as_csv(table: Table, measured: Sequence[Measures]) -> str:
+    """One line a cell that there is."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ["table", "row", "arm", "source", "prompt", "under", "column", "value", "low", "high", "note"]
+    )
+    columns = [*table.columns, *table.own]
+    for line in lines(table, measured):
+        for index, (column, cell) in enumerate(zip(columns, line.cells, strict=True)):
+            if cell is None:
+                continue
+            doubt = line.doubts[index] if line.doubts else ""
+            numbers = [
+                "" if math.isnan(each) else f"{each:.6g}" for each in (cell.value, cell.low, cell.high)
+            ]
+            place = [column.prompt, column.under, column.title]
+            note = f"cannot be right: {doubt}" if doubt else cell.note
+            writer.writerow([table.name, line.row.title, line.row.arm, line.source, *place, *numbers, note])
+    return text.getvalue()
+
+
+def latex(table: Table, measured: Sequence[Measures]) -> str:
+    """A booktabs table for each prompt: the printed columns, or our own where the paper has none."""
+    every = list(lines(table, measured))
+    columns = list(table.columns or table.own)
+    parts = [f"% {table.name}. Needs \\usepackage{{booktabs}}."]
+    for prompt in dict.fromkeys(column.prompt for column in columns):
+        chosen = [index for index, column in enumerate(columns) if column.prompt == prompt]
+        heads = ["", "", *(_head(columns[index], LATEX_ARROWS) for index in chosen)]
+        body = []
+        for line in every:
+            cells = [_cell(line, index, columns[index], interval=False) for index in chosen]
+            if any(cell != NOTHING for cell in cells):
+                body.append(" & ".join(map(escaped, [line.row.title, line.source, *cells])) + r" \\")
+        parts += [
+            r"\begin{table}",
+            rf"\caption{{{escaped(table.caption)} {escaped(prompt)}}}",
+            rf"\begin{{tabular}}{{ll{'r' * len(chosen)}}}",
+            r"\toprule",
+            " & ".join(heads) + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
+    parts += [f"% {DOUBT} {why}" for why in dict.fromkeys(table.doubts.values())]
+    return "\n".join(parts) + "\n"
+
+
+def _whence(table: Table, measured: Sequence[Measures]) -> str:
+    counts = [
+        f"{each.label}: {len(each.people)} people, {each.protocol.sampling.pictures} pictures a prompt, a "
+        f"gallery of {each.protocol.lineup.strangers + 1}"
+        for each in measured
+    ]
+    return (
+        f"{'; '.join(counts) or 'Nothing measured yet'}. {table.stands_in} Brackets: 95 % intervals from "
+        "resampling people. Identity figures are of pictures with a face unless the column says all; "
+        "retrieval is in per cent; FID and KID are of all people's pictures against their clean photos, "
+        "and FID is biased at such counts."
+    ).replace("  ", " ")
+
+
+def _head(column: Column, arrows: dict[str, str]) -> str:
+    words = " ".join(filter(None, (column.under, column.title)))
+    return f"{escaped(words) if arrows is LATEX_ARROWS else words}{arrows[column.better]}"
+
+
+def _cell(line: Line, index: int, column: Column, *, interval: bool) -> str:
+    cell = line.cells[index]
+    if cell is None or math.isnan(cell.value):
+        return NOTHING
+    digits = column.figures[0].digits
+    text = f"{cell.value:.{digits}f}"
+    if interval and not math.isnan(cell.low):
+        text += f" [{cell.low:.{digits}f}, {cell.high:.{digits}f}]"
+    if interval and cell.note:
+        text += f" ({cell.note})" if not cell.note.startswith("of ") else f" {cell.note}"
+    return text + (DOUBT if line.doubts and line.doubts[index] else "")
+
+
+def escaped(text: str) -> str:
+    """Text as LaTeX prints it."""
+    return "".join(LATEX_SPECIAL.get(each, each) for each in text)

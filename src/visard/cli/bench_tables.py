@@ -1,0 +1,337 @@
+"""`visard bench table1` and its like: one command a table, whole or a slice at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from visard.benchmark.ablations import OWN
+from visard.benchmark.paper import PAPER
+from visard.benchmark.table import Table
+from visard.cli.console import note, progress, result
+from visard.cli.options import AsJson, KitOption, Seed
+from visard.errors import InputError
+
+if TYPE_CHECKING:
+    from visard.benchmark.datasets import People
+    from visard.benchmark.job import Executor, Job
+    from visard.benchmark.people import Camera
+    from visard.benchmark.protocol import Lineup, Protocol, Unit
+    from visard.kits import Kit
+
+TABLES = "tables"
+"""Folder of the tables inside a benchmark's."""
+PAPER_PANEL, OWN_PANEL = "Tables of the paper", "Controls and decisions"
+
+Out = Annotated[Path, typer.Argument(help="Folder of the benchmark: photos, units and tables.")]
+PeopleCount = Annotated[int, typer.Option("--people", min=1, help="How many people; the paper has 50.")]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        help="Whose people: test for figures, attacker_dev for choices.", show_default="the table's"
+    ),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="People: a folder each, as VGGFace2 has it; or, with --identities, CelebA-HQ's pictures.",
+        show_default="the embedded world",
+    ),
+]
+Identities = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help='CelebA\'s identity file, lines "000001.jpg 2880".', show_default=False
+    ),
+]
+
+
+def add_tables(app: typer.Typer) -> None:
+    """Give `app` a command for every table, and one that lists them."""
+    for panel, tables in ((PAPER_PANEL, PAPER), (OWN_PANEL, OWN)):
+        for table in tables:
+            app.command(table.name, help=_help(table), rich_help_panel=panel)(_command(table))
+    app.command("attackers", rich_help_panel=OWN_PANEL)(attackers)
+    app.command(TABLES, rich_help_panel=PAPER_PANEL)(list_tables)
+
+
+def attackers(
+    out: Out,
+    arms: Annotated[str, typer.Option(help="Which arms to attack: finished ones that train.")] = "none,0.1",
+    tier: Annotated[str, typer.Option(help="The highest tier, T0 to T5; lower ones are run too.")] = "T4",
+    dev: Annotated[int, typer.Option(min=2, help="People the attacker makes choices on.")] = 10,
+    train: Annotated[int, typer.Option(min=3, help="People the attacker learns from (T4).")] = 20,
+    leaked: Annotated[int, typer.Option(min=1, help="Pictures of each prompt from a model (T5).")] = 8,
+    seed: Seed = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Models to train at a time.")] = 2,
+    kit: KitOption = "world",
+    as_json: AsJson = False,
+) -> None:
+    """Attack several arms of a benchmark of the embedded world, as visard attack does one: a column a tier.
+
+    \b
+    visard bench attackers bench/ --arms none,0.1,0.5 --tier T3
+    """
+    from visard.attacks import TIERS
+    from visard.attacks.result import as_tree
+    from visard.benchmark import attackers as table
+    from visard.benchmark.attack import Attackers, attack_benchmark
+    from visard.benchmark.people import world_people
+    from visard.benchmark.protocol import Protocol, parse_arms
+
+    if tier not in TIERS:
+        raise InputError(f"There is no attack tier {tier}.", f"Choose one of {', '.join(TIERS)}.")
+    if Protocol.of(out).people:
+        raise InputError(
+            f"The people of {out} are from a folder, and these attackers know the embedded world.",
+            "Use visard attack with --attacker and --gallery.",
+        )
+    own = Attackers(world_people("attacker_dev", dev), world_people("attacker_train", train), leaked, workers)
+    tiers = TIERS[: TIERS.index(tier) + 1]
+    with progress() as report:
+        found = {
+            arm: attack_benchmark(out, arm, own, tiers=tiers, kit=kit, seed=seed, progress=report)
+            for arm in parse_arms(arms)
+        }
+    table.write(found, out / TABLES)
+    result({arm: as_tree(each) for arm, each in found.items()}, as_json, table.markdown(found))
+
+
+def list_tables(
+    out: Annotated[
+        Path | None, typer.Argument(help="A benchmark: also say what is left.", show_default=False)
+    ] = None,
+    people: PeopleCount = 10,
+    seed: Seed = 0,
+    _list: Annotated[bool, typer.Option("--list", help="List the tables, which is all this does.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """List every table: how many units it takes, and in a benchmark's folder how many are left and how long.
+
+    \b
+    visard bench tables --list
+    visard bench tables bench/
+    """
+    from visard.benchmark import catalogue, job
+    from visard.benchmark.protocol import Protocol
+    from visard.world.people import split_people
+
+    protocol = Protocol.of(out) if out is not None else None
+    rows = []
+    for table in catalogue.CATALOGUE.values():
+        numbers = range(people) if protocol and protocol.people else split_people(table.split, people)
+        asked = job.Job(list(numbers), (), catalogue.arms_of(table), (seed,))
+        row: dict[str, Any] = {"table": table.name, "units": len(asked.units), "caption": table.caption}
+        if out is not None and protocol is not None:
+            home = _home(out, table.split)
+            undone = job.left(asked, protocol, home)
+            row |= {"left": len(undone), "core_hours": catalogue.cost(undone, asked, protocol, home)}
+        rows.append(row)
+    result({"tables": rows}, as_json, "\n".join(_listed(row) for row in rows))
+
+
+def _command(table: Table) -> Callable[..., None]:
+    def make(
+        out: Out,
+        people: PeopleCount = 10,
+        split: Split = None,
+        data: Data = None,
+        identities: Identities = None,
+        pictures: Annotated[int, typer.Option(min=1, help="Pictures of each prompt.")] = 8,
+        strangers: Annotated[int, typer.Option(min=2, help="Strangers in the gallery.")] = 111,
+        seed: Seed = 0,
+        kit: KitOption = "world",
+        overrides: Annotated[
+            list[str] | None,
+            typer.Option("--set", metavar="NAME=VALUE", help="A setting; repeatable.", show_default=False),
+        ] = None,
+        steps: Annotated[int, typer.Option(min=1, help="Sampling steps of a picture.")] = 25,
+        guidance: Annotated[
+            float | None, typer.Option(min=0, help="Guidance.", show_default="that of the class pictures")
+        ] = None,
+        device: Annotated[str, typer.Option(help="Where to train and sample: cpu, cuda, mps.")] = "cpu",
+        workers: Annotated[int, typer.Option(min=1, help="Units at a time, each on one thread.")] = 2,
+        cluster: Annotated[
+            str | None,
+            typer.Option(
+                metavar="ADDRESS", help="Do units on a Ray cluster that sees OUT.", show_default=False
+            ),
+        ] = None,
+        gpus: Annotated[float, typer.Option(min=0, help="Share of a GPU a unit takes on the cluster.")] = 0.0,
+        units: Annotated[
+            int | None, typer.Option(min=0, help="Do at most so many units.", show_default=False)
+        ] = None,
+        minutes: Annotated[
+            float | None, typer.Option(min=0, help="Stop after so many minutes.", show_default=False)
+        ] = None,
+        beside: Annotated[
+            list[Path] | None,
+            typer.Option(metavar="OUT", help="Another benchmark whose rows follow; repeatable."),
+        ] = None,
+        keep_models: Annotated[
+            bool, typer.Option("--keep-models", help="Do not delete a unit's model.")
+        ] = False,
+        report_only: Annotated[
+            bool, typer.Option("--report-only", help="Only write the table, from the finished units.")
+        ] = False,
+        as_json: AsJson = False,
+    ) -> None:
+        from visard.benchmark import catalogue, job
+        from visard.benchmark.datasets import read_people
+        from visard.benchmark.protocol import Lineup, parse_overrides
+        from visard.kits import open_kit
+
+        opened = open_kit(kit, device)
+        lineup = Lineup(strangers=strangers)
+        folk = read_people(data, lineup, identities) if data is not None else None
+        chosen, gallery = _people(folk, split or table.split, people, strangers)
+        asked = job.Job(chosen, gallery, catalogue.arms_of(table), (seed,), workers, keep_models)
+        home = _home(out, split or table.split)
+        if not report_only:
+            sampling = _sampling(table, out, pictures, steps, guidance)
+            protocol = build(opened, table, parse_overrides(overrides or []), sampling, lineup, device, folk)
+            with progress() as report:
+                job.run(
+                    asked,
+                    protocol,
+                    home,
+                    kit=kit,
+                    camera=_camera(folk, lineup, opened),
+                    execute=_executor(cluster, gpus),
+                    part=job.Slice(units, minutes),
+                    progress=report,
+                )
+        _report(table, asked, home, out / TABLES, opened, beside or [], as_json)
+
+    return make
+
+
+def build(
+    kit: Kit,
+    table: Table,
+    overrides: dict[str, Any],
+    sampling: Any,
+    lineup: Lineup,
+    device: str,
+    folk: People | None,
+) -> Protocol:
+    """The protocol of a table's units. Raises InputError when an option sets what the table varies."""
+    from visard.benchmark.protocol import arm_settings, build_protocol
+
+    given = _leaves(overrides)
+    for arm in table.arms:
+        clash = given & _leaves(arm_settings(arm))
+        if clash:
+            raise InputError(
+                f"{table.name} decides {min(clash)} itself.", "Leave it out, or use visard bench main."
+            )
+    digest = folk.digest if folk is not None else ""
+    return build_protocol(kit, overrides, sampling, lineup, device, digest)
+
+
+def _report(
+    table: Table, asked: Job, out: Path, folder: Path, kit: Kit, beside: list[Path], as_json: bool
+) -> None:
+    """Write and print the table, its plot and its pictures, and say what is left."""
+    from visard.benchmark import catalogue, gallery, job, layout, pareto
+    from visard.benchmark.measures import Measures
+    from visard.benchmark.protocol import Protocol
+    from visard.images import save_image
+    from visard.storage import atomic_write
+
+    protocol, wanted = Protocol.of(out), set(asked.units)
+    mine = [each for each in job.finished(out) if each.unit in wanted]
+    measured = [Measures(f"ours, {protocol.kit}", out, mine, kit)] if mine else []
+    for other in beside:
+        theirs = [each for each in job.finished(other) if each.unit.arm in table.arms]
+        if theirs:
+            same = kit if Protocol.of(other).kit == protocol.kit else None
+            measured.append(Measures(f"ours, {Protocol.of(other).kit}, {other.name}", other, theirs, same))
+    files = layout.write(table, measured, folder)
+    if mine:
+        atomic_write(folder / f"{table.name}.svg", pareto.draw(table, measured[0]).encode())
+        sheet = gallery.draw(table, mine, out)
+        if sheet is not None:
+            save_image(sheet, folder / f"{table.name}.png")
+    undone = job.left(asked, protocol, out)
+    hours = catalogue.cost(undone, asked, protocol, out)
+    values = {
+        "table": table.name,
+        "files": [str(file) for file in files],
+        "units": len(wanted),
+        "left": len(undone),
+        "core_hours": hours,
+    }
+    result(values, as_json, layout.markdown(table, measured))
+    if undone:
+        note(f"{len(undone)} of {len(wanted)} units are left{_hours(hours)}: the same command goes on.")
+
+
+def _home(out: Path, split: str) -> Path:
+    """Where a split's units lie: the attacker's own people are apart, and `attack_benchmark` finds them."""
+    from visard.benchmark.attack import ATTACKER
+    from visard.benchmark.table import TEST
+
+    return out if split == TEST else out / ATTACKER
+
+
+def _people(folk: People | None, split: str, count: int, strangers: int) -> tuple[list[int], list[int]]:
+    """Numbers of the people and of the gallery's strangers. Raises InputError."""
+    from visard.benchmark.people import world_people
+
+    if folk is not None:
+        return folk.choose(split, count, strangers)
+    return world_people(split, count), world_people("gallery", strangers)
+
+
+def _sampling(table: Table, out: Path, pictures: int, steps: int, guidance: float | None) -> Any:
+    """All the tables' prompts, so that a model is trained once for all; or those a benchmark there has."""
+    from visard.benchmark.paper import PROMPTS
+    from visard.benchmark.protocol import PROTOCOL_FILE, Protocol, Sampling
+
+    prompts: tuple[str, ...] = PROMPTS
+    if (out / PROTOCOL_FILE).is_file():
+        there = Protocol.of(out).sampling.prompts
+        prompts = there if set(table.prompts) <= set(there) else PROMPTS
+    return Sampling(prompts=prompts, pictures=pictures, steps=steps, guidance=guidance)
+
+
+def _camera(folk: People | None, lineup: Lineup, kit: Kit) -> Camera:
+    from visard.benchmark.datasets import FolderCamera
+    from visard.benchmark.people import world_camera
+
+    if folk is None:
+        return world_camera
+    return FolderCamera(folk.photos, lineup.clean, kit.backbone().resolution)
+
+
+def _executor(address: str | None, gpus: float) -> Executor[Unit] | None:
+    if address is None:
+        return None
+    from visard.benchmark.cluster import Cluster
+
+    return Cluster(address, gpus=gpus)
+
+
+def _leaves(table: Any, path: str = "") -> set[str]:
+    """Dotted names of all values of a nested table."""
+    if not isinstance(table, dict):
+        return {path}
+    return {leaf for name, value in table.items() for leaf in _leaves(value, f"{path}.{name}".strip("."))}
+
+
+def _help(table: Table) -> str:
+    return f"{table.caption}\n\n{table.stands_in}".strip()
+
+
+def _listed(row: dict[str, Any]) -> str:
+    left = f", {row['left']} left{_hours(row['core_hours'])}" if "left" in row else ""
+    return f"{row['table']:<12}{row['units']:>4} units{left}  {row['caption']}"
+
+
+def _hours(hours: float | None) -> str:
+    return "" if hours is None else f", about {hours:.1f} core-hours"

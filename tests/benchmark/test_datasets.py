@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from visard.benchmark.datasets import MAPPING, FolderCamera, read_people
+from visard.benchmark.people import CLEAN_FIRST
+from visard.benchmark.protocol import Lineup
+from visard.errors import InputError
+
+LINEUP = Lineup(training=8, clean=8)
+
+
+def shade(file: Path, value: int) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (48, 36), (value, value, value)).save(file)
+
+
+@pytest.fixture
+def vggface(tmp_path: Path) -> Path:
+    """Five people of seventeen photos, one of three; a person's shade is their number and the photo's."""
+    for person in range(5):
+        for photo in range(17):
+            shade(tmp_path / "vgg" / f"n{person:06d}" / f"{photo:04d}_01.jpg", 40 * person + 2 * photo)
+    for photo in range(3):
+        shade(tmp_path / "vgg" / "n000009" / f"{photo:04d}_01.jpg", 7)
+    return tmp_path / "vgg"
+
+
+def test_a_folder_a_person_and_enough_photos_of_each(vggface: Path) -> None:
+    people = read_people(vggface, LINEUP)
+    assert len(people.photos) == 5
+    assert all(len({file.parent for file in photos}) == 1 for photos in people.photos)
+    assert read_people(vggface, LINEUP) == people
+    shade(vggface / "n000000" / "0099_01.jpg", 1)
+    assert read_people(vggface, LINEUP).digest != people.digest
+
+
+def test_the_attackers_photos_are_never_trained_on(vggface: Path) -> None:
+    people = read_people(vggface, LINEUP)
+    camera = FolderCamera(people.photos, clean=8, side=32)
+    training = [photo.getpixel((0, 0)) for photo in camera(0, 50, 0)]
+    clean = [photo.getpixel((0, 0)) for photo in camera(0, 8, CLEAN_FIRST)]
+    assert (len(training), len(clean)) == (9, 8)
+    assert not set(training) & set(clean)
+    assert camera(0, 2, 7)[1].getpixel((0, 0)) == training[8]
+    assert camera(0, 1, 0)[0].size == (32, 32)
+
+
+def test_nobody_is_in_two_splits(vggface: Path) -> None:
+    people = read_people(vggface, LINEUP)
+    test, strangers = people.choose("test", 2, 2)
+    dev, same = people.choose("attacker_dev", 1, 2)
+    assert same == strangers
+    assert len({*test, *strangers, *dev}) == 5
+    with pytest.raises(InputError, match="5 people have enough"):
+        people.choose("test", 4, 2)
+    with pytest.raises(InputError):
+        people.choose("gallery", 1, 1)
+
+
+def celeba(folder: Path, names: list[str]) -> Path:
+    """A flat folder of pictures; names[i] is the file of picture i."""
+    for name in names:
+        shade(folder / "pictures" / name, 9)
+    return folder / "pictures"
+
+
+def test_celeba_names_in_the_identity_file(tmp_path: Path) -> None:
+    names = [f"{index:06d}.jpg" for index in range(40)]
+    identities = tmp_path / "identity_CelebA.txt"
+    identities.write_text("".join(f"{name} {index % 2}\n" for index, name in enumerate(names)))
+    people = read_people(celeba(tmp_path, names), LINEUP, identities)
+    assert [len(photos) for photos in people.photos] == [20, 20]
+
+
+def test_celeba_hq_numbers_are_translated(tmp_path: Path) -> None:
+    """Picture n of CelebA-HQ is file 000039 - n of CelebA: the mapping, not the number, counts."""
+    pictures = celeba(tmp_path, [f"{index}.jpg" for index in range(40)])
+    identities = tmp_path / "identity_CelebA.txt"
+    identities.write_text("".join(f"{index:06d}.jpg {'ab'[index >= 20]}\n" for index in range(40)))
+    rows = "".join(f"{index} {39 - index} {39 - index:06d}.jpg\n" for index in range(40))
+    (tmp_path / MAPPING).write_text("idx orig_idx orig_file\n" + rows)
+    people = read_people(pictures, LINEUP, identities)
+    whole = sorted(sorted(int(file.stem) for file in photos) for photos in people.photos)
+    assert whole == [list(range(20)), list(range(20, 40))]
+
+
+def test_what_is_no_data_set_is_refused(vggface: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no folder"):
+        read_people(tmp_path / "nowhere", LINEUP)
+    with pytest.raises(InputError, match="Nobody in"):
+        read_people(tmp_path, LINEUP)
+    wrong = tmp_path / "wrong.txt"
+    wrong.write_text("one\n")
+    with pytest.raises(InputError, match="fewer than 2 words"):
+        read_people(vggface, LINEUP, wrong)
+    wrong.write_text("one 1\n")
+    with pytest.raises(InputError, match="names no picture"):
+        read_people(vggface, LINEUP, wrong)

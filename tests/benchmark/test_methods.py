@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from visard.benchmark.catalogue import CATALOGUE, arms_of
+from visard.benchmark.methods import PERTURBED, Remembered, find_method
+from visard.benchmark.protocol import Protocol, Unit, arm_settings, parse_arms
+from visard.benchmark.variants import NAMED
+from visard.errors import InputError
+from visard.faces.detector import Face
+from visard.protection.methods import METHODS
+
+
+def test_every_arm_of_every_table_is_known_and_no_two_do_the_same() -> None:
+    arms = sorted({arm for table in CATALOGUE.values() for arm in arms_of(table)})
+    methods = {arm: find_method(arm) for arm in arms}
+    contents = [
+        (each.arm.kind, str(arm_settings(arm)), each.arm.of, each.arm.method, each.arm.strength)
+        + (each.perturb, each.clean_too, each.surrogates)
+        for arm, each in methods.items()
+    ]
+    assert len(set(contents)) == len(arms)
+    assert set(PERTURBED.values()) <= set(METHODS)
+
+
+def test_a_variant_differs_from_the_defended_arm_in_one_setting(protocol: Protocol) -> None:
+    usual = Unit(7, "0.1", 0).settings(protocol)
+    for arm in [*NAMED, "eta-0.05", "tau-0.1", "tmax-1000"]:
+        own = Unit(7, arm, 0).settings(protocol)
+        before, after = vars(usual.decoupling), vars(own.decoupling)
+        assert len([name for name in before if before[name] != after[name]]) == 1, arm
+        assert usual.fine_tuning == own.fine_tuning
+        assert usual.seed == own.seed
+
+
+def test_victims_are_trained_without_a_defence() -> None:
+    alone, beside = find_method("simac"), find_method("simac+clean")
+    assert (alone.perturb, alone.clean_too) == ("simac", False)
+    assert (beside.perturb, beside.clean_too) == ("simac", True)
+    assert arm_settings("simac+clean") == {"defence": "none"}
+
+
+@pytest.mark.parametrize("arm", ["simac+dirty", "eta-much", "rounds-1.5", "nonsense"])
+def test_unknown_arms_are_refused(arm: str) -> None:
+    with pytest.raises(InputError):
+        parse_arms(arm)
+
+
+def test_what_an_arm_is_stands_in_its_key_and_old_keys_stay(protocol: Protocol) -> None:
+    keys = {Unit(7, arm, 0).key(protocol) for arm in ("none", "0.1", "eta-0.05", "eta-0.1", "simac")}
+    assert len(keys) == 5
+    assert "people" not in protocol.content
+
+
+def test_perturbed_photos_keep_the_faces_that_were_found() -> None:
+    face = Face(torch.tensor([0.0, 0, 9, 9]), 0.9, torch.zeros(5, 2))
+    detector = Remembered("tiny", "", [[face], [face]])
+    assert detector.detect(torch.zeros(2, 3, 8, 8)) == [[face], [face]]
+    with pytest.raises(InputError, match="3 pictures for 2 photos"):
+        detector.detect(torch.zeros(3, 3, 8, 8))

@@ -1,0 +1,176 @@
+"""A slice at a time, arms that change other arms' pictures, and the tables that come of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from support.bench import JOB, camera
+from support.kits import face_in_the_middle
+from visard.benchmark import job, layout, pareto
+from visard.benchmark.catalogue import cost, find_table
+from visard.benchmark.gallery import draw as draw_gallery
+from visard.benchmark.measures import Cell, Measures
+from visard.benchmark.paper import DSLR, PHOTO, TABLE_7
+from visard.benchmark.pareto import Point, front
+from visard.benchmark.protocol import Protocol, Unit
+from visard.benchmark.summary import Interval
+from visard.benchmark.table import ADA, D_SYS, FACES, FSR, ISM, Column, Table, over, rows
+from visard.benchmark.unit import UnitJob
+from visard.errors import InputError
+from visard.faces.scrfd import Scrfd
+from visard.images import read_image
+from visard.kits import open_kit
+
+ARMS = ("none", "0.1", "surrogates-1", "random+clean", "pixelate-8", "strangers")
+ALL = replace(JOB, arms=ARMS)
+SMALL = Table(
+    "small",
+    "A table & its caption.",
+    rows(
+        [("No Defense", "none"), ("Random", "random+clean"), ("Never begun", "eta-0.5")],
+        "No Defense | CelebA-HQ | 0.5 0.25 | 0.75 -",
+    ),
+    over((PHOTO, DSLR), {"FSR": FSR, "ISM": ISM}),
+    over((PHOTO,), {"faces": FACES, "D_sys": D_SYS}),
+    doubts={("No Defense", "CelebA-HQ", 1): "it is made up"},
+)
+
+
+@pytest.fixture(scope="module")
+def sliced(
+    original: Path, protocol: Protocol, kit: str, cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """All arms on top of a finished benchmark, three units at first, then what is left."""
+    out = Path(shutil.copytree(original, tmp_path_factory.mktemp("sliced") / "bench"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Scrfd, "detect", face_in_the_middle)
+        patch.setenv("VISARD_CACHE", str(cache))
+        assert len(job.left(ALL, protocol, out)) == 8
+        job.run(ALL, protocol, out, kit=kit, camera=camera, part=job.Slice(units=3))
+        undone = job.left(ALL, protocol, out)
+        assert len(undone) == 5
+        hours = cost(undone, ALL, protocol, out)
+        assert hours is not None
+        assert hours > 0
+        job.run(ALL, protocol, out, kit=kit, camera=camera, part=job.Slice(minutes=0))
+        assert job.left(ALL, protocol, out) == undone
+        job.run(ALL, protocol, out, kit=kit, camera=camera)
+        assert job.left(ALL, protocol, out) == []
+    return out
+
+
+def pictures(out: Path, protocol: Protocol, person: int, arm: str) -> torch.Tensor:
+    return UnitJob(Unit(person, arm, 0), protocol, out).pictures_of(PHOTO)
+
+
+def test_slices_end_where_the_whole_would(sliced: Path, protocol: Protocol) -> None:
+    assert len(job.finished(sliced)) == 12
+    assert torch.equal(pictures(sliced, protocol, 7, "strangers"), pictures(sliced, protocol, 8, "none"))
+    assert not torch.equal(pictures(sliced, protocol, 7, "pixelate-8"), pictures(sliced, protocol, 7, "none"))
+
+
+def test_perturbed_photos_stay_in_the_ball(sliced: Path, protocol: Protocol) -> None:
+    folder = Unit(7, "random+clean", 0).folder(sliced)
+    changed = sorted((folder / "protected").glob("*.png"))
+    photos = sorted((sliced / "people" / "7" / "training").glob("*.png"))[2:]
+    assert len(changed) == 2
+    assert read_image(changed[0]).size == (32, 32)
+    assert len(photos) == 2
+    assert not (folder / "run" / "model").exists()
+
+
+def test_how_far_the_photos_went_is_kept(sliced: Path) -> None:
+    stored = json.loads((Unit(7, "surrogates-1", 0).folder(sliced) / "result.json").read_text())
+    assert stored["scores"]["change"]["psnr"] > 20
+    assert 0 < stored["scores"]["change"]["ssim"] < 1
+
+
+def test_an_arm_that_changes_another_needs_it(tmp_path: Path, protocol: Protocol, kit: str) -> None:
+    alone = UnitJob(Unit(7, "pixelate-8", 0), protocol, tmp_path)
+    with pytest.raises(InputError, match="pictures of none"):
+        alone.make_pictures(open_kit(kit))
+
+
+def test_changers_wait_for_makers() -> None:
+    units = [Unit(7, arm, 0) for arm in ("strangers", "none", "pixelate-8", "0.1")]
+    makers, changers = job.waves(units)
+    assert [unit.arm for unit in makers] == ["none", "0.1"]
+    assert [unit.arm for unit in changers] == ["strangers", "pixelate-8"]
+
+
+def test_cells_are_those_of_the_units(sliced: Path) -> None:
+    measured = Measures("ours", sliced, job.finished(sliced))
+    row = measured.summary.find("none", PHOTO, "arcface", "similarity")
+    assert row is not None
+    cell = measured.cell("none", Column("ISM", (ISM,), PHOTO))
+    assert cell == Cell(row.mean.value, row.mean.low, row.mean.high)
+    both = measured.cell("none", Column("Average", (ISM, ADA), PHOTO))
+    other = measured.cell("none", Column("ADA", (ADA,), PHOTO))
+    assert both is not None
+    assert other is not None
+    assert both.value == pytest.approx((cell.value + other.value) / 2)
+    assert measured.cell("none", Column("faces", (FACES,), PHOTO)) == Cell(4, note="of 4")
+    d_sys = measured.cell("none", Column("D_sys", (D_SYS,), PHOTO))
+    assert d_sys is not None
+    assert 0 <= d_sys.value <= 1
+    assert d_sys.note.startswith("chance 0.")
+    assert measured.cell("eta-0.5", Column("ISM", (ISM,), PHOTO)) is None
+
+
+def test_a_table_in_three_formats(sliced: Path, tmp_path: Path) -> None:
+    measured = [Measures("ours", sliced, job.finished(sliced))]
+    files = layout.write(SMALL, measured, tmp_path)
+    assert [file.name for file in files] == ["small.md", "small.csv", "small.tex"]
+    page = files[0].read_text()
+    assert f"**{PHOTO}**" in page
+    assert "| *No Defense* | paper, CelebA-HQ | 0.50 | 0.25† |" in page
+    assert "† cannot be right: it is made up." in page
+    assert "Never begun" not in page
+    lines = list(csv.DictReader(io.StringIO(files[1].read_text())))
+    printed = [line for line in lines if line["source"] == "paper, CelebA-HQ"]
+    assert [line["value"] for line in printed] == ["0.5", "0.25", "0.75"]
+    assert printed[1]["note"] == "cannot be right: it is made up"
+    assert {line["source"] for line in lines} == {"ours", "paper, CelebA-HQ"}
+    source = files[2].read_text()
+    assert r"A table \& its caption." in source
+    assert source.count(r"\begin{tabular}") == source.count(r"\end{tabular}") == 2
+    assert all(line.count(" & ") == 3 for line in source.splitlines() if line.startswith("No Defense"))
+
+
+def test_a_paper_table_without_units_shows_the_paper() -> None:
+    page = layout.markdown(TABLE_7, [])
+    assert "Nothing measured yet" in page
+    assert "0.29†" in page
+    assert "Table 1 has 0.25 for the same run" in page
+
+
+def test_plot_and_pictures(sliced: Path) -> None:
+    results = job.finished(sliced)
+    svg = pareto.draw(SMALL, Measures("ours", sliced, results))
+    assert svg.count("<circle") == 2
+    sheet = draw_gallery(SMALL, results, sliced)
+    assert sheet is not None
+    assert draw_gallery(SMALL, [], sliced) is None
+
+
+def test_the_front_holds_what_nothing_beats() -> None:
+    def point(title: str, x: float, y: float) -> Point:
+        return Point(title, Interval(x, x, x), Interval(y, y, y))
+
+    found = [point("a", 0.1, 0.5), point("b", 0.2, 0.4), point("c", 0.3, 0.9), point("d", 0.3, 0.8)]
+    assert [each.title for each in front(found)] == ["a", "c"]
+    assert front([]) == []
+
+
+def test_tables_by_name() -> None:
+    assert find_table("table7") is TABLE_7
+    with pytest.raises(InputError, match="no table"):
+        find_table("table13")

@@ -1,0 +1,79 @@
+"""`visard bench table1` and its like: slices, what is left, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import Result
+
+from support.bench import camera, write_bench_kit
+from support.kits import face_in_the_middle
+from visard.faces.scrfd import Scrfd
+from visard.world import sampling
+from visard.world.people import Person
+
+Command = Callable[..., Result]
+SMALL = ("--people", 1, "--pictures", 1, "--strangers", 2, "--steps", 1, "--workers", 1)
+
+
+def by_number(who: Person, count: int, *, first: int = 0) -> list[Image.Image]:
+    return camera(who.number, count, first)
+
+
+@pytest.fixture
+def bench_kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "kit").mkdir()
+    monkeypatch.setenv("VISARD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(Scrfd, "detect", face_in_the_middle)
+    monkeypatch.setattr(sampling, "pictures", by_number)
+    return write_bench_kit(tmp_path / "kit")
+
+
+def test_a_table_slice_by_slice(visard: Command, bench_kit: str, tmp_path: Path) -> None:
+    out = tmp_path / "bench"
+    table4 = ("bench", "table4", out, "--kit", bench_kit, *SMALL)
+    begun = visard(*table4, "--units", 1, "--json")
+    assert begun.exit_code == 0, begun.output
+    said = json.loads(begun.stdout)
+    assert (said["units"], said["left"]) == (2, 1)
+    assert said["core_hours"] > 0
+    assert "1 of 2 units are left" in begun.stderr
+    whole = visard(*table4)
+    assert whole.exit_code == 0, whole.output
+    assert "units are left" not in whole.stderr
+    assert "| *Defense* | paper, CelebA-HQ, V1.5 | 0.77 |" in whole.stdout
+    assert {file.suffix for file in (out / "tables").glob("table4.*")} == {
+        ".md",
+        ".csv",
+        ".tex",
+        ".svg",
+        ".png",
+    }
+    # Table 2 asks for other prompts of the same models: they were drawn with the first.
+    listed = visard("bench", "tables", out, "--people", 1, "--json")
+    left = {row["table"]: row["left"] for row in json.loads(listed.stdout)["tables"]}
+    assert (left["table4"], left["table2"], left["table9"]) == (0, 2, 1)
+    again = visard("bench", "table9", out, "--kit", bench_kit, *SMALL, "--set", "decoupling.schedule=joint")
+    assert again.exit_code == 2
+    assert "decoupling.schedule" in again.stderr
+    other = visard(*table4, "--set", "decoupling.tau=0.2")
+    assert other.exit_code == 2
+    assert "tau" in other.stderr
+
+
+def test_every_table_is_listed(visard: Command) -> None:
+    listed = visard("bench", "tables", "--list", "--people", 50)
+    assert listed.exit_code == 0, listed.output
+    assert "table1       350 units" in listed.stdout
+    assert {f"table{number}" for number in range(1, 13)} <= set(listed.stdout.split())
+
+
+def test_a_folder_of_too_few_people_is_refused(visard: Command, tmp_path: Path) -> None:
+    (tmp_path / "people").mkdir()
+    refused = visard("bench", "table1", tmp_path / "bench", "--data", tmp_path / "people")
+    assert refused.exit_code == 2
+    assert "--identities" in refused.stderr
