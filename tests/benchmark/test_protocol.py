@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from support.bench import LINEUP, SAMPLING
-from visard.benchmark.protocol import Protocol, Unit, build_protocol, parse_arms, parse_overrides
+from visard.benchmark.protocol import (
+    Protocol,
+    Unit,
+    arm_title,
+    build_protocol,
+    parse_arms,
+    parse_overrides,
+)
 from visard.errors import InputError
 from visard.kits import open_kit
 
@@ -70,3 +77,7 @@ def test_a_protocol_comes_back_from_its_folder(protocol: Protocol, tmp_path: Pat
     assert Protocol.of(tmp_path) == protocol
     with pytest.raises(InputError, match="no benchmark"):
         Protocol.of(tmp_path / "elsewhere")
+
+
+def test_arms_are_titled_by_what_they_are() -> None:
+    assert [arm_title(arm) for arm in ("none", "0.1", "simac+clean")] == ["none", "rho 0.1", "simac+clean"]

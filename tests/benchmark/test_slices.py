@@ -23,7 +23,7 @@ from visard.benchmark.pareto import Point, front
 from visard.benchmark.protocol import Protocol, Unit
 from visard.benchmark.summary import Interval
 from visard.benchmark.table import ADA, D_SYS, FACES, FSR, ISM, Column, Table, over, rows
-from visard.benchmark.unit import UnitJob
+from visard.benchmark.unit import OutOfTimeError, UnitJob, Workshop
 from visard.errors import InputError
 from visard.faces.scrfd import Scrfd
 from visard.images import read_image
@@ -174,3 +174,23 @@ def test_tables_by_name() -> None:
     assert find_table("table7") is TABLE_7
     with pytest.raises(InputError, match="no table"):
         find_table("table13")
+
+
+def test_time_that_runs_out_in_a_training_costs_nothing(
+    original: Path, protocol: Protocol, kit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped between two steps: no result, a checkpoint, and in the end the pictures of a whole run."""
+    out, which, ticks = tmp_path / "bench", Unit(8, "0.1", 0), iter(range(1000))
+    short = replace(JOB, people=(8,), arms=("0.1",))
+
+    def stop(self: Workshop, *_: object, **__: object) -> None:
+        if next(ticks) == 6:
+            raise OutOfTimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Workshop, "_check_time", stop)
+        job.run(short, protocol, out, kit=kit, camera=camera)
+    assert job.left(short, protocol, out) == [which]
+    assert any((which.folder(out) / "run" / "checkpoint").iterdir())
+    job.run(short, protocol, out, kit=kit, camera=camera)
+    assert torch.equal(pictures(out, protocol, 8, "0.1"), pictures(original, protocol, 8, "0.1"))

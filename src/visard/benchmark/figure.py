@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from visard.benchmark.acceptance import ISM
 from visard.benchmark.people import CLEAN
-from visard.benchmark.protocol import NONE
+from visard.benchmark.protocol import NONE, is_rho
 from visard.benchmark.unit import Result, picture_file
 from visard.errors import InputError
 from visard.images import center_crop, read_folder, read_image
@@ -81,7 +81,9 @@ def draw(lines: Sequence[Line], columns: int) -> Image.Image:
 
 
 def _label(arm: str) -> tuple[str, str]:
-    return ("No defence", "personalised") if arm == NONE else ("Defended", f"rho = {arm}")
+    if arm == NONE:
+        return "No defence", "personalised"
+    return ("Defended", f"rho = {arm}") if is_rho(arm) else (arm, "")
 
 
 def _judge(result: Result) -> str:

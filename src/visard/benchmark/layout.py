@@ -17,6 +17,13 @@ NOTHING = "–"
 DOUBT = "†"
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 LATEX_ARROWS = {"higher": r"$\uparrow$", "lower": r"$\downarrow$", "": ""}
+NOTES = {
+    "SER": "SER is 2 sigmoid(-mean distance under dropout) of the kit's first judge that has dropout.",
+    "BRQ": "BRQ needs a trained BRISQUE model, which no kit names: unnaturalness, the distance of the same "
+    "features from those of the clean photos, stands beside it.",
+    "LPIPS": "LPIPS needs a perceptual network, which no kit names.",
+}
+"""What a column is of, or why ours is empty."""
 LATEX_SPECIAL = {each: f"\\{each}" for each in "&%$#_{}"} | {"–": "--", "†": r"$^\dagger$", "−": "$-$"}
 
 
@@ -127,14 +134,16 @@ def latex(table: Table, measured: Sequence[Measures]) -> str:
 def _whence(table: Table, measured: Sequence[Measures]) -> str:
     counts = [
         f"{each.label}: {len(each.people)} people, {each.protocol.sampling.pictures} pictures a prompt, a "
-        f"gallery of {each.protocol.lineup.strangers + 1}"
+        f"gallery of {each.protocol.lineup.strangers + 1}, faces by {each.detector}"
         for each in measured
     ]
+    titles = {column.title for column in (*table.columns, *table.own)}
+    notes = " ".join(note for title, note in NOTES.items() if title in titles)
     return (
         f"{'; '.join(counts) or 'Nothing measured yet'}. {table.stands_in} Brackets: 95 % intervals from "
         "resampling people. Identity figures are of pictures with a face unless the column says all; "
         "retrieval is in per cent; FID and KID are of all people's pictures against their clean photos, "
-        "and FID is biased at such counts."
+        f"and FID is biased at such counts. {notes}".rstrip()
     ).replace("  ", " ")
 
 

@@ -66,6 +66,11 @@ class Measures:
     def people(self) -> list[int]:
         return sorted({result.unit.person for result in self.results})
 
+    @property
+    def detector(self) -> str:
+        """Its name and setting, which FSR depends on."""
+        return str(self.results[0].scores["detector"])
+
     def cell(self, arm: str, column: Column) -> Cell | None:
         """What stands in a column for an arm; None where nothing was measured."""
         found = [self.figure(arm, column.prompt, figure) for figure in column.figures]

@@ -123,7 +123,7 @@ class Unit:
     def key(self, protocol: Protocol) -> str:
         """A digest of all that the unit's scores depend on."""
         whole = {"protocol": protocol.content, "unit": asdict(self)}
-        if not _is_rho(self.arm) and self.arm != NONE:  # what those two mean is written in stone
+        if not is_rho(self.arm) and self.arm != NONE:  # what those two mean is written in stone
             whole["arm"] = _plain(arm_settings(self.arm))
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
@@ -169,7 +169,7 @@ def arm_settings(arm: str) -> dict[str, Any]:
     variant = find_variant(arm)
     if variant is not None:
         return dict(variant.settings)
-    if _is_rho(arm):
+    if is_rho(arm):
         return {"defence": "iddm", "decoupling": {"rho": float(arm)}}
     return {"defence": "none"}
 
@@ -189,8 +189,13 @@ def parse_overrides(assignments: Sequence[str]) -> dict[str, Any]:
     return table
 
 
+def arm_title(arm: str) -> str:
+    """An arm as tables name it."""
+    return f"rho {arm}" if is_rho(arm) else arm
+
+
 def _arm(name: str) -> str:
-    if not _is_rho(name):
+    if not is_rho(name):
         from visard.benchmark.methods import find_method  # it knows the arms, and they know the protocol
 
         return find_method(name).arm.name
@@ -200,7 +205,8 @@ def _arm(name: str) -> str:
     return f"{rho:g}"
 
 
-def _is_rho(arm: str) -> bool:
+def is_rho(arm: str) -> bool:
+    """Whether an arm is a setting of the dial: a number."""
     try:
         float(arm)
     except ValueError:

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from visard.benchmark.acceptance import ADA, ISM, SIMILARITY, Check
-from visard.benchmark.protocol import Protocol
+from visard.benchmark.protocol import Protocol, arm_title
 from visard.benchmark.summary import FSR, Interval, Row, Summary
 from visard.errors import InputError
 from visard.storage import atomic_write
@@ -88,7 +88,12 @@ def markdown(summary: Summary, checks: Sequence[Check], protocol: Protocol) -> s
         lines += ["", f"### {title}", ""]
         header = ["recogniser", "arm", "prompt", *(name for name, _ in JUDGE_COLUMNS)]
         rows = [
-            [name, _arm(arm), prompt, *(_cell(summary.find(arm, prompt, name, f)) for _, f in JUDGE_COLUMNS)]
+            [
+                name,
+                arm_title(arm),
+                prompt,
+                *(_cell(summary.find(arm, prompt, name, f)) for _, f in JUDGE_COLUMNS),
+            ]
             for name in summary.recognizers(role)
             for prompt in summary.prompts
             for arm in summary.arms
@@ -156,7 +161,7 @@ def _main_lines(summary: Summary, prompt: str) -> list[list[str]]:
             cells += [_cell(similarity), _change(similarity), _cell(row(judge, "similarity_all"), False)]
         for figure in ("rank_1", "tmr@0.001", "strangers", "real"):
             cells.append(_cell(row(ISM, figure), False))
-        lines.append([_arm(arm), *cells])
+        lines.append([arm_title(arm), *cells])
     return lines
 
 
@@ -177,10 +182,6 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
         f"|{'---|' * len(header)}",
         *(f"| {' | '.join(row)} |" for row in rows),
     ]
-
-
-def _arm(arm: str) -> str:
-    return arm if arm == "none" else f"rho {arm}"
 
 
 def _item(check: Check) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from visard.benchmark.ablations import OWN
 from visard.benchmark.paper import PAPER
-from visard.benchmark.table import Table
+from visard.benchmark.table import TEST, Table
 from visard.cli.console import note, progress, result
 from visard.cli.options import AsJson, KitOption, Seed
 from visard.errors import InputError
@@ -123,10 +123,11 @@ def list_tables(
     protocol = Protocol.of(out) if out is not None else None
     rows = []
     for table in catalogue.CATALOGUE.values():
-        numbers = range(people) if protocol and protocol.people else split_people(table.split, people)
+        from_folder = protocol is not None and bool(protocol.people)
+        numbers = range(people) if from_folder else split_people(table.split, people)
         asked = job.Job(list(numbers), (), catalogue.arms_of(table), (seed,))
         row: dict[str, Any] = {"table": table.name, "units": len(asked.units), "caption": table.caption}
-        if out is not None and protocol is not None:
+        if out is not None and protocol is not None and (table.split == TEST or not from_folder):
             home = _home(out, table.split)
             undone = job.left(asked, protocol, home)
             row |= {"left": len(undone), "core_hours": catalogue.cost(undone, asked, protocol, home)}
@@ -274,7 +275,6 @@ def _report(
 def _home(out: Path, split: str) -> Path:
     """Where a split's units lie: the attacker's own people are apart, and `attack_benchmark` finds them."""
     from visard.benchmark.attack import ATTACKER
-    from visard.benchmark.table import TEST
 
     return out if split == TEST else out / ATTACKER
 
