@@ -117,7 +117,7 @@ def test_an_interrupted_unit_goes_on(
     whole_run = personalize.run
 
     def stopping_run(*args: Any, **options: Any) -> Any:
-        return whole_run(*args, **options, progress=stop)
+        return whole_run(*args, **{**options, "progress": stop})
 
     with monkeypatch.context() as patch:
         patch.setattr(personalize, "run", stopping_run)
