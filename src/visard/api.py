@@ -13,7 +13,7 @@ from torch import Tensor
 
 from visard.audit import AuditResult, AuditSettings, Person, Strangers, audit_people, render_report
 from visard.diffusion import sampling
-from visard.diffusion.resolution import USUAL, resolution_of
+from visard.diffusion.resolution import resolution_of
 from visard.errors import InputError
 from visard.images import SUFFIXES, center_crop, read_folder, read_image, save_image, to_tensor
 from visard.kits import Kit, open_kit
@@ -250,16 +250,13 @@ def audit(
 
 
 def _selector(kit: Kit, size: int) -> Selector:
-    return Selector(
-        kit.detector(), kit.surrogates(), size=size, regressors=list(kit.regressors().values())
-    )
+    return Selector(kit.detector(), kit.surrogates(), size=size, regressors=list(kit.regressors().values()))
 
 
 def _side(kit: Kit, base: str | Path | None) -> int:
     """Pixels of the base model's pictures, without loading it."""
     beside = kit.file.parent / kit.contents.backbone
-    folder = beside if base is None else Path(base)
-    return resolution_of(folder) if (folder / "unet").is_dir() else USUAL
+    return resolution_of(beside if base is None else base)
 
 
 def _kit(kit: str | Path | Kit, device: str) -> Kit:

@@ -20,7 +20,8 @@ from visard.faces.regressor import FaceRegressor, RegressorRow
 from visard.faces.scrfd import DetectorRow, Scrfd
 from visard.faces.weights import load_weights
 from visard.settings import from_table, read_toml
-from visard.zoo.folder import models_folder, sha256
+from visard.storage import sha256
+from visard.zoo.folder import models_folder
 from visard.zoo.rows import Licence, expanded, licence
 from visard.zoo.table import RUNTIMES, entries
 

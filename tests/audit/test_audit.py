@@ -18,8 +18,8 @@ from visard.audit import (
     audit_people,
 )
 from visard.audit.accounting import account
-from visard.audit.duplicates import duplicates
 from visard.errors import InputError
+from visard.photos.duplicates import duplicates
 
 
 def codes(result: AuditResult) -> set[str]:

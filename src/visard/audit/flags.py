@@ -8,10 +8,10 @@ from itertools import groupby, pairwise, permutations
 
 from torch import Tensor
 
-from visard.audit.duplicates import duplicates
 from visard.audit.inputs import AuditSettings, ModelId, Person, Strangers
 from visard.audit.result import ArmResult, Flag, JudgeCard, JudgeFigures, TierResult
 from visard.metrics.bootstrap import Estimate
+from visard.photos.duplicates import duplicates
 
 SIGNIFICANT = 0.05
 TIMES_NOMINAL = 5

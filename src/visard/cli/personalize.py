@@ -129,6 +129,11 @@ def personalize(
             )
         _one(folders[0], out, kit, device, options, as_json)
     else:
+        if person is not None:
+            raise InputError(
+                "--person is a number on one folder's sheet, and there are several folders.",
+                "Run `visard photos prepare --person N` on the folders that need it, then give the results.",
+            )
         _several(folders, people, out, kit, _devices(device, gpus, workers), options, as_json)
 
 

@@ -10,7 +10,8 @@ from visard.errors import InputError, ModelError
 from visard.faces.detector import Detector
 from visard.faces.recognizer import Recognizer
 from visard.progress import Progress, silent
-from visard.zoo.folder import added, file_of, load, place, sha256
+from visard.storage import sha256
+from visard.zoo.folder import added, file_of, load, place
 from visard.zoo.people import People, read_people
 from visard.zoo.records import disagreement, record, records, similarities
 from visard.zoo.separation import Separation, separation

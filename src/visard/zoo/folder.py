@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import sys
@@ -73,15 +72,6 @@ def load(entry: Entry, file: Path) -> Recognizer | Scrfd:
     """The model whose weights are `file`. Raises ModelError, InputError."""
     row = entry.row(file)
     return Recognizer.load(row) if isinstance(row, RecognizerRow) else Scrfd.load(row)
-
-
-def sha256(file: Path) -> str:
-    """The file's SHA-256 in hexadecimal."""
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _companions(entry: Entry, file: Path) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import tomli_w
 
 from visard.errors import ModelError
 from visard.faces.architectures.reduced import REDUCED
-from visard.storage import atomic_write
+from visard.storage import atomic_write, sha256
 from visard.world.recipes import Job
 from visard.world.recipes.autoencoder import FOLDER
 from visard.world.recipes.recognizers import PLANS
@@ -71,7 +70,7 @@ def build(name: str, job: Job) -> dict[str, Any]:
         "personalization": PERSONALIZATION,
         "protection": PROTECTION,
         "sha256": {
-            row["file"]: _sha256(job.out / row["file"]) for row in [*rows.values(), *recognizers, regressors]
+            row["file"]: sha256(job.out / row["file"]) for row in [*rows.values(), *recognizers, regressors]
         },
         "recognizers": recognizers,
         "regressors": [regressors],
@@ -115,7 +114,3 @@ def _row(folder: Path, name: str) -> dict[str, Any]:
         raise ModelError(f"{card} is missing.", f"Run the recipe '{Path(name).name}' first.")
     row: dict[str, Any] = json.loads(card.read_text())["row"]
     return row
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
