@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from scipy.linalg import orthogonal_procrustes
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from support.attacks import rotation
+from support.attacks import DIMENSION, rotation
 from visard.attacks.aggregation import groups_of, pooled_scores
 from visard.attacks.comparator import logistic_weights, standardised
 from visard.attacks.eyes import Sight
@@ -107,14 +107,14 @@ def test_procrustes_agrees_with_another_implementation() -> None:
 
 
 def test_a_rotation_is_learned_from_other_people() -> None:
-    real = unit(50, 16)
+    real = unit(50, DIMENSION)
     owner = torch.arange(40).repeat_interleave(3)
     generated = real[owner] @ rotation()
     found = learn(generated, owner, real[:40], 5, torch.Generator().manual_seed(0))
     assert found is not None
     new = real[40:]
     assert (found.probe(new @ rotation()) * found.template(new)).sum(1).min() > 0.95
-    assert torch.equal(found.probe(torch.zeros(1, 16)), torch.zeros(1, 16))
+    assert torch.equal(found.probe(torch.zeros(1, DIMENSION)), torch.zeros(1, DIMENSION))
 
 
 def test_a_map_needs_three_people() -> None:

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from typer.testing import Result
 
+from conftest import picture
 from support.kits import QUICK, two_recognizers, write_kit
 from visard import api, kits
 from visard.cli import demo
@@ -24,10 +25,10 @@ def test_the_demo_compares_both_arms_and_goes_on_where_it_stopped(
     for person in range(3):
         photo_folder(2, name=f"kit/gallery/{person}")
     write_kit(kit.parent, QUICK + two_recognizers(), gallery="gallery")
-    shades = iter(range(100))
+    numbers = iter(range(100))
 
     def pictures(_: object, count: int, *, first: int) -> list[Image.Image]:
-        return [Image.radial_gradient("L").convert("RGB").rotate(next(shades)) for _ in range(count)]
+        return [picture(next(numbers)) for _ in range(count)]
 
     monkeypatch.setattr(kits, "WORLD", kit)
     monkeypatch.setattr(sampling, "pictures", pictures)

@@ -35,7 +35,7 @@ def holiday(tmp_path: Path) -> Path:
         "6-sent.jpg": alone.resize((80, 80)),
         "7-sea.png": photo(seed=7),
         "8-shaky.png": photo(("red", 30, 20, 40), seed=8).filter(ImageFilter.GaussianBlur(8)),
-        "9-far.png": photo(("red", 150, 60, 20), width=300, height=200, seed=9),
+        "9-far.png": photo(("red", 60, 40, 16), width=160, height=120, seed=9),
     }
     for name, picture in pictures.items():
         picture.save(folder / name, exif=exif, **({"quality": 92} if name.endswith("jpg") else {}))

@@ -44,7 +44,8 @@ def test_files_keep_to_the_radius_and_hold_nothing_else(
     assert made.record.largest_change == pytest.approx((files - levels).abs().max().item())
     assert made.record.psnr == pytest.approx(10 * torch.log10(4 / (files - levels).square().mean()).item())
     for file in made.pictures:
-        assert Image.open(file).info == {}
+        with Image.open(file) as picture:
+            assert picture.info == {}
     written = (out / "protect.toml").read_text()
     assert str(tmp_path) not in written
     assert "anna" not in written
