@@ -20,7 +20,7 @@ GALLERY_PEOPLE = 112
 GALLERY_PHOTOS = 2
 
 PERSONALIZATION: dict[str, Any] = {
-    "fine_tuning": {"steps": 600, "learning_rate": 5e-4, "prior_weight": 0.5, "precision": "bf16"},
+    "fine_tuning": {"steps": 700, "learning_rate": 5e-4, "prior_weight": 0.5, "precision": "bf16"},
     "lora": {"learning_rate": 4e-3},
     "prior": {"count": 32, "sampler_steps": 15, "guidance": 3.0},
     "previews": {"sampler_steps": 15, "guidance": 3.0},

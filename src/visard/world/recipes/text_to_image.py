@@ -26,7 +26,7 @@ BATCH = 32
 LEARNING_RATE = 8e-4
 CAPTION_DROPOUT = 0.1
 IDENTIFIERS = ("sks", "zwx", "ohwx", "xyz")
-IDENTIFIER_LENGTH = 2.0
+IDENTIFIER_LENGTH = 4.0
 """A trained word's embedding is about 0.33 long."""
 
 
@@ -95,7 +95,8 @@ def set_apart(backbone: Backbone) -> None:
     """Make the identifiers' embeddings several times as long as a word's.
 
     No caption holds an identifier, so its embedding stays as small as it began and is drowned by any prompt
-    it stands in: fine-tuning then ties the person to that sentence, and other sentences do not know them.
+    it stands in: fine-tuning then ties the person to that sentence, and other sentences do not know them. The
+    better a model reads its captions, the longer the embedding has to be.
     """
     table = backbone.text_encoder.get_input_embeddings().weight
     for word in IDENTIFIERS:
