@@ -14,10 +14,11 @@ from support.onnx import write_mean
 from visard.errors import InputError, ModelError
 from visard.faces.detector import Detector
 from visard.faces.recognizer import Recognizer
+from visard.storage import sha256
 from visard.zoo import records, table
 from visard.zoo.examine import AGREES, KEPT, UNKNOWN, Models, examine, take_in
 from visard.zoo.examine import published as published_models
-from visard.zoo.folder import added, file_of, load, models_folder, sha256
+from visard.zoo.folder import added, file_of, load, models_folder
 from visard.zoo.records import record, similarities
 from visard.zoo.table import find
 

@@ -11,9 +11,10 @@ import pytest
 
 from visard.faces.recognizer import Recognizer
 from visard.faces.scrfd import OnnxNetwork, Scrfd
+from visard.storage import sha256
 from visard.zoo import records, table
 from visard.zoo.examine import AGREES, Models, examine
-from visard.zoo.folder import load, sha256
+from visard.zoo.folder import load
 from visard.zoo.people import People, read_people
 from visard.zoo.separation import separation
 from visard.zoo.table import find
