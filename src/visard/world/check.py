@@ -221,6 +221,7 @@ def check_personalization(
 ) -> list[Finding]:
     """DreamBooth on eight photos: ISM as a share of real-vs-real similarity, by each judge; its seconds.
 
+    Pictures are drawn with the guidance that suits the kit's base model, as `visard generate` draws them.
     settings: changes to what the kit suggests.
     """
     chosen = PersonalizationSettings().with_preset(kit.personalization).with_preset(settings or {})
@@ -238,7 +239,10 @@ def check_personalization(
                 progress=progress, cache=Path(scratch) / "prior",
             )  # fmt: skip
             seconds.append(time.monotonic() - start)
-            made = generate(backbone, chosen.prompts.instance, SAMPLES, seed=0, progress=progress)
+            made = generate(
+                backbone, chosen.prompts.instance, SAMPLES, seed=0, guidance=chosen.prior.guidance,
+                progress=progress,
+            )  # fmt: skip
             faces = kit.detector().detect(made)
             for judge in kit.judges():
                 shares.setdefault(judge.name, []).append(
