@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from visard.benchmark.variants import find_variant
 from visard.errors import InputError
 from visard.kits import Kit
 from visard.personalization.checkpoint import differences
+from visard.personalization.record import key_digest
 from visard.personalization.settings import PersonalizationSettings
 from visard.settings import from_table, read_toml
 from visard.storage import atomic_write
@@ -125,7 +125,7 @@ class Unit:
         whole = {"protocol": protocol.content, "unit": asdict(self)}
         if not is_rho(self.arm) and self.arm != NONE:  # what those two mean is written in stone
             whole["arm"] = _plain(arm_settings(self.arm))
-        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+        return key_digest(whole)
 
 
 def build_protocol(

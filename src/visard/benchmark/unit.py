@@ -11,14 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-import visard
 from visard.benchmark.arms import attributes_pictures, covered_pictures
 from visard.benchmark.change import psnr, ssim
 from visard.benchmark.methods import Remembered, find_method
@@ -34,7 +32,7 @@ from visard.images import read_image, save_image, to_tensor
 from visard.kits import Kit, open_kit
 from visard.models import load_model
 from visard.personalization import personalize
-from visard.personalization.record import LIBRARIES, RUN_FILE
+from visard.personalization.record import RUN_FILE, library_versions
 from visard.progress import Progress, silent
 from visard.storage import atomic_write, save_tensors, storage_errors
 
@@ -328,8 +326,7 @@ class UnitJob:
             "lineup": asdict(self.protocol.lineup),
             "device": self.protocol.device,
             "models": self.protocol.models,
-            "versions": {"visard": visard.__version__, "python": platform.python_version()}
-            | {name: version(name) for name in LIBRARIES},
+            "versions": library_versions() | {"python": platform.python_version()},
         }
 
 

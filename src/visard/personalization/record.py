@@ -89,8 +89,8 @@ def write_record(
         recognizers=dict(key["recognisers"]),
         detector=key["detector"],
         photos={"reference": len(photos.reference), "protected": len(photos.originals)},
-        versions={"visard": visard.__version__} | {name: version(name) for name in LIBRARIES},
-        run=_digest_of(key),
+        versions=library_versions(),
+        run=key_digest(key),
         base_weights={name: sha256(file) for name, file in backbone.files.items() if file.is_file()},
     )
     atomic_write(folder / RUN_FILE, to_toml(record).encode())
@@ -102,7 +102,7 @@ def is_finished(folder: Path, key: Mapping[str, Any]) -> bool:
     if not file.exists():
         return False
     record = from_toml(Record, file)
-    if record.run == _digest_of(key):
+    if record.run == key_digest(key):
         return True
     changed = differences({"settings": _effective(record.settings)}, {"settings": key["settings"]})
     where = f"it differs in {', '.join(changed)}" if changed else "it had other photos or models"
@@ -121,6 +121,16 @@ def digest(tensors: Iterable[Tensor], texts: Sequence[str] = ()) -> str:
     return total.hexdigest()[:16]
 
 
+def key_digest(key: Mapping[str, Any]) -> str:
+    """The SHA-256 of a key in hexadecimal: of nested JSON, in whichever order its names stand."""
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of visard and of the libraries that compute its results."""
+    return {"visard": visard.__version__} | {name: version(name) for name in LIBRARIES}
+
+
 def public_name(source: str) -> str:
     """A hub id or alias as it is; of a path on this machine, only the last part."""
     return Path(source).name if Path(source).is_absolute() or Path(source).exists() else source
@@ -129,7 +139,3 @@ def public_name(source: str) -> str:
 def _effective(settings: PersonalizationSettings) -> dict[str, Any]:
     plain = without_memory(settings)
     return asdict(replace(plain, previews=PreviewSettings(), output=OutputSettings()))
-
-
-def _digest_of(key: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-import visard
 from visard.diffusion.backbone import Backbone
 from visard.errors import InputError
 from visard.images import SUFFIXES, read_image, save_image, to_tensor
 from visard.personalization.checkpoint import Checkpoints, differences
-from visard.personalization.record import LIBRARIES, digest, public_name
+from visard.personalization.record import digest, key_digest, library_versions, public_name
 from visard.personalization.settings import OutputSettings
 from visard.progress import Progress, silent
 from visard.protection.methods import find_method
@@ -145,7 +142,7 @@ def _finished(folder: Path, key: Mapping[str, Any]) -> Protected | None:
     if not file.exists():
         return None
     record = from_toml(Record, file)
-    if record.key != _digest_of(key):
+    if record.key != key_digest(key):
         before = {"settings": _plain(asdict(replace(record.settings, output=OutputSettings())))}
         changed = differences(before, {"settings": key["settings"]})
         what = f"it differs in {', '.join(changed)}" if changed else "it had other photos or another model"
@@ -187,8 +184,8 @@ def _record(
         largest_change=max(float(change.abs().max()) for change in changes),
         psnr=10 * math.log10(4 / error) if error > 0 else 0.0,
         base_model={"name": public_name(backbone.source), "fingerprint": key["base model"]},
-        versions={"visard": visard.__version__} | {name: version(name) for name in LIBRARIES},
-        key=_digest_of(key),
+        versions=library_versions(),
+        key=key_digest(key),
     )
 
 
@@ -197,7 +194,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _plain(each) for name, each in value.items() if each is not None}
     return value
-
-
-def _digest_of(key: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
