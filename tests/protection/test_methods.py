@@ -164,6 +164,8 @@ def test_what_cannot_work_is_said(backbone: Backbone) -> None:
             Run(settings("aspl", surrogate={"prior_weight": 0.0}, **changes), photos(1), backbone)
     with pytest.raises(InputError, match="this model needs"):
         protected_photos(torch.zeros(2, 3, 16, 16), backbone, settings("random"))
+    with pytest.raises(InputError, match="There are 0 photos"):
+        protected_photos(photos(1)[:0], backbone, settings("random"))
     with pytest.raises(InputError, match="outside"):
         protected_photos(photos(1) * 1.5, backbone, settings("random"))
     with pytest.raises(InputError, match="at least 1"):

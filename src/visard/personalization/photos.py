@@ -43,26 +43,31 @@ def prepare(
 
     A photo's caption stands in for `prompt`; `names` are used in messages alone.
     """
-    if photos.ndim != 4 or photos.shape[1:] != (3, resolution, resolution):
-        raise InputError(
-            f"The photos are {tuple(photos.shape[1:])}; this model needs (3, {resolution}, {resolution}).",
-            "Crop them with visard.images.center_crop first.",
-        )
-    if len(photos) < MINIMUM:
-        raise InputError(
-            f"There are {len(photos)} photos; at least {MINIMUM} are needed.", "Add photos; eight work best."
-        )
+    check_photos(photos, resolution, MINIMUM)
     for given in (captions, names):
         if given is not None and len(given) != len(photos):
             raise ValueError(f"{len(given)} captions or names for {len(photos)} photos")
-    if not torch.isfinite(photos).all() or photos.abs().max() > 1:
-        raise InputError("The photos hold values outside [-1, 1].", "Make them with visard.images.to_tensor.")
     landmarks = _single_faces(detector.detect(photos), resolution, names)
     prompts = [caption or prompt for caption in captions or [""] * len(photos)]
     half = len(photos) // 2
     return Photos(
         photos[:half], landmarks[:half], prompts[:half], photos[half:], landmarks[half:], prompts[half:]
     )
+
+
+def check_photos(photos: Tensor, resolution: int, minimum: int = 1) -> None:
+    """Raise InputError unless photos are (N, 3, R, R) in [-1, 1], at least `minimum` of them."""
+    if photos.ndim != 4 or photos.shape[1:] != (3, resolution, resolution):
+        raise InputError(
+            f"The photos are {tuple(photos.shape)}; this model needs (N, 3, {resolution}, {resolution}).",
+            "Crop them with visard.images.center_crop first.",
+        )
+    if len(photos) < minimum:
+        raise InputError(
+            f"There are {len(photos)} photos; at least {minimum} needed.", "Add photos; eight work best."
+        )
+    if not torch.isfinite(photos).all() or photos.abs().max() > 1:
+        raise InputError("The photos hold values outside [-1, 1].", "Make them with visard.images.to_tensor.")
 
 
 def _single_faces(detected: Sequence[Sequence[Face]], resolution: int, names: Sequence[str] | None) -> Tensor:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from visard.budget import Budget
 from visard.diffusion.backbone import Backbone
-from visard.errors import InputError
 from visard.personalization.checkpoint import Snapshot
+from visard.personalization.photos import check_photos
 from visard.personalization.prior import class_posteriors
 from visard.progress import Progress, silent
 from visard.protection.methods import find_method
@@ -141,17 +141,6 @@ def budget_of(settings: ProtectionSettings) -> Budget:
     own = find_method(settings.method).budget
     radius = own.radius if settings.radius is None else settings.radius
     return Budget(radius, own.step if settings.step is None else settings.step)
-
-
-def check_photos(photos: Tensor, resolution: int) -> None:
-    """Raise InputError unless photos are (B, 3, R, R) in [-1, 1], at least one."""
-    if photos.ndim != 4 or photos.shape[1:] != (3, resolution, resolution) or len(photos) == 0:
-        raise InputError(
-            f"The photos are {tuple(photos.shape)}; this model needs (B, 3, {resolution}, {resolution}).",
-            "Crop them with visard.images.center_crop first.",
-        )
-    if not torch.isfinite(photos).all() or photos.abs().max() > 1:
-        raise InputError("The photos hold values outside [-1, 1].", "Make them with visard.images.to_tensor.")
 
 
 def _prompts(settings: ProtectionSettings, captions: Sequence[str | None] | None, count: int) -> list[str]:
