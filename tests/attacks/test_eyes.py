@@ -6,25 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from support.kits import face_in_the_middle
+from support.colours import BLACK, GREEN, RED, SeesColour, colours
 from visard.attacks import PUBLISHED, AttackSettings, Knowledge, Known, Lenses, attack
 from visard.attacks.eyes import CONTEXT, WHOLE
 from visard.attacks.tuning import fine_tune
 from visard.attacks.views import AS_IT_IS, VIEWS
-from visard.faces.detector import Face
 from visard.faces.recognizer import InputSpec, Recognizer
-
-SIDE = 32
-
-
-class SeesColour:
-    """Finds a face in every picture that is not black."""
-
-    name, setting = "colour", "not black"
-
-    def detect(self, images: Tensor) -> list[list[Face]]:
-        faces = face_in_the_middle(None, images)
-        return [found if image.max() > -1 else [] for found, image in zip(faces, images, strict=True)]
 
 
 class Colour(nn.Module):
@@ -52,13 +39,6 @@ class Corners(nn.Module):
 def lenses(judge: Recognizer | None = None) -> Lenses:
     chosen = judge or Recognizer(Colour(), name="colour", family="", spec=InputSpec(8))
     return Lenses(SeesColour(), [chosen], Corners(), VIEWS)
-
-
-def colours(*values: tuple[float, float, float]) -> Tensor:
-    return (torch.tensor(values) * 2 - 1)[:, :, None, None].expand(-1, 3, SIDE, SIDE).clone()
-
-
-RED, GREEN, BLACK = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0)
 
 
 def test_where_no_face_is_found_recognisers_see_nothing() -> None:

@@ -6,23 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from support.kits import face_in_the_middle
+from support.colours import BLACK, BLUE, GREEN, RED, SeesColour, Shade, colours
 from visard.benchmark.scoring import Panel
 from visard.errors import InputError
-from visard.faces.detector import Face
 from visard.faces.recognizer import InputSpec, Recognizer
-
-SIDE = 32
-
-
-class SeesColour:
-    """Finds a face in every picture that is not black."""
-
-    name, setting = "colour", "not black"
-
-    def detect(self, images: Tensor) -> list[list[Face]]:
-        faces = face_in_the_middle(None, images)
-        return [found if image.max() > -1 else [] for found, image in zip(faces, images, strict=True)]
 
 
 class Colour(nn.Module):
@@ -36,12 +23,6 @@ def judge(name: str) -> Recognizer:
     return Recognizer(Colour(), name=name, family="", spec=InputSpec(8))
 
 
-def colours(*values: tuple[float, float, float]) -> Tensor:
-    """One plain picture a colour, channels in [0, 1]."""
-    return (torch.tensor(values) * 2 - 1)[:, :, None, None].expand(-1, 3, SIDE, SIDE)
-
-
-BLACK, RED, GREEN, BLUE = (0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
 ORANGE = (0.8, 0.6, 0.0)
 """Its cosine to red is .8, to green .6."""
 
@@ -52,7 +33,7 @@ def panel() -> Panel:
     return Panel(SeesColour(), [judge("judge")], [judge("surrogate")], strangers, owner)
 
 
-def score(panel: Panel, *pictures: tuple[float, float, float]) -> tuple[dict[str, Any], dict[str, Any]]:
+def score(panel: Panel, *pictures: Shade) -> tuple[dict[str, Any], dict[str, Any]]:
     """All scores, and the judge's figures of the one prompt."""
     scores = panel.score(colours(RED, RED), {"a prompt": colours(*pictures)}).report
     return scores, scores["judges"]["judge"]["prompts"]["a prompt"]
