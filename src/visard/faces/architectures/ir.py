@@ -4,9 +4,16 @@ Key names are those of the published IR-SE-50 and IR-152 files: `input_layer.0`,
 `output_layer.3`.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypedDict
 
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 PUBLISHED_WIDTHS = (64, 128, 256, 512)
 IRSE50_UNITS = (3, 4, 14, 3)
@@ -30,9 +37,20 @@ class SqueezeExcitation(nn.Module):
 
 
 class ResidualUnit(nn.Module):
-    """BN-conv-PReLU-conv-BN (then SE) beside a shortcut; the second convolution carries the stride."""
+    """BN-conv-PReLU-conv-BN (then SE) beside a shortcut; the second convolution carries the stride.
 
-    def __init__(self, inputs: int, outputs: int, stride: int, reduction: int | None) -> None:
+    inner_norm: a BatchNorm before the PReLU, as AdaFace has it.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        stride: int,
+        *,
+        reduction: int | None = None,
+        inner_norm: bool = False,
+    ) -> None:
         super().__init__()
         self.shortcut_layer: nn.Module
         if inputs == outputs:
@@ -41,16 +59,15 @@ class ResidualUnit(nn.Module):
             self.shortcut_layer = nn.Sequential(
                 nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
             )
-        layers: list[nn.Module] = [
+        self.res_layer = nn.Sequential(
             nn.BatchNorm2d(inputs),
             nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False),
+            *([nn.BatchNorm2d(outputs)] if inner_norm else []),
             nn.PReLU(outputs),
             nn.Conv2d(outputs, outputs, 3, stride, 1, bias=False),
             nn.BatchNorm2d(outputs),
-        ]
-        if reduction is not None:
-            layers.append(SqueezeExcitation(outputs, reduction))
-        self.res_layer = nn.Sequential(*layers)
+            *([] if reduction is None else [SqueezeExcitation(outputs, reduction)]),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         residual: Tensor = self.res_layer(x)
@@ -58,23 +75,34 @@ class ResidualUnit(nn.Module):
         return residual + shortcut
 
 
-class IR(nn.Module):
-    """(B, 3, S, S) -> (B, D), not normalised. S must be divisible by the total stride.
+class Shape(TypedDict, total=False):
+    """What published and reduced members differ in; the defaults are those of `ResidualNetwork`."""
 
-    The defaults are IR-152; a `reduction` (16 as published) makes it IR-SE.
+    input_size: int
+    embedding_dim: int
+    widths: Sequence[int]
+    stem_width: int | None
+    stem_stride: int
+
+
+class ResidualNetwork(nn.Module):
+    """What IR and AdaFace's IR share: a stem, units, and dropout before the linear layer.
+
+    unit: (inputs, outputs, stride) -> a residual unit; affine: whether the last BatchNorm has parameters.
     """
 
     def __init__(
         self,
+        unit: Callable[[int, int, int], nn.Module],
         *,
+        units: Sequence[int],
+        dropout: float,
+        affine: bool = True,
         input_size: int = 112,
         embedding_dim: int = 512,
         widths: Sequence[int] = PUBLISHED_WIDTHS,
-        units: Sequence[int] = IR152_UNITS,
         stem_width: int | None = None,
         stem_stride: int = 1,
-        dropout: float = 0.5,
-        reduction: int | None = None,
     ) -> None:
         super().__init__()
         stem = widths[0] if stem_width is None else stem_width
@@ -85,7 +113,7 @@ class IR(nn.Module):
         inputs = stem
         for width, count in zip(widths, units, strict=True):
             for index in range(count):
-                body.append(ResidualUnit(inputs, width, 2 if index == 0 else 1, reduction))
+                body.append(unit(inputs, width, 2 if index == 0 else 1))
                 inputs = width
         self.body = nn.Sequential(*body)
         side = input_size // (stem_stride * 2 ** len(units))
@@ -94,7 +122,7 @@ class IR(nn.Module):
             nn.Dropout(dropout),
             nn.Flatten(),
             nn.Linear(inputs * side * side, embedding_dim),
-            nn.BatchNorm1d(embedding_dim),
+            nn.BatchNorm1d(embedding_dim, affine=affine),
         )
 
     @property
@@ -108,9 +136,31 @@ class IR(nn.Module):
         return y
 
     def readout(self, x: Tensor) -> Tensor:
-        """From what the dropout leaves to the embedding."""
+        """From what the dropout leaves to the embedding, not normalised."""
         y: Tensor = self.output_layer[2:](x)
         return y
 
-    def forward(self, x: Tensor) -> Tensor:
+    def embedding(self, x: Tensor) -> Tensor:
+        """(B, 3, S, S) -> (B, D), not normalised."""
         return self.readout(self.output_layer[1](self.trunk(x)))
+
+
+class IR(ResidualNetwork):
+    """(B, 3, S, S) -> (B, D), not normalised. S must be divisible by the total stride.
+
+    The defaults are IR-152; a `reduction` (16 as published) makes it IR-SE.
+    """
+
+    def __init__(
+        self,
+        *,
+        units: Sequence[int] = IR152_UNITS,
+        dropout: float = 0.5,
+        reduction: int | None = None,
+        **shape: Unpack[Shape],
+    ) -> None:
+        unit = partial(ResidualUnit, reduction=reduction)
+        super().__init__(unit, units=units, dropout=dropout, **shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.embedding(x)
