@@ -191,7 +191,11 @@ def _landmarks(faces: Sequence[Face | None]) -> tuple[list[int], Tensor]:
 
 
 def _masked(picture: Tensor, face: Face) -> Tensor:
-    """A picture (3, H, W) whose face is grey."""
+    """A picture (3, H, W) whose face is grey.
+
+    Nothing of the face may be left in the context: hence the box, also of a profile, and a fixed colour, not
+    the ellipse of `picture_similarity.without_faces`, which keeps the hair.
+    """
     left, top, right, bottom = face.box.tolist()
     margin_x, margin_y = MASK_MARGIN * (right - left), MASK_MARGIN * (bottom - top)
     rows = slice(max(0, round(top - margin_y)), max(0, round(bottom + margin_y)) + 1)

@@ -32,7 +32,8 @@ def without_faces(pictures: Tensor, landmarks: Tensor) -> Tensor:
     """The face of each picture painted over with the picture's mean colour.
 
     pictures (B, 3, H, W) in [-1, 1], landmarks (B, 5, 2) in px: eyes, nose, corners of the mouth -> a copy.
-    The ellipse turns with the face and reaches from the forehead to the chin; hair and ears stay.
+    The ellipse turns with the face and reaches from the forehead to the chin; hair and ears stay, which count
+    as resemblance here. (An attacker's context is masked by the whole box: `visard.attacks.eyes`.)
     """
     eyes, mouth = landmarks[:, :2].mean(1), landmarks[:, 3:].mean(1)
     across = landmarks[:, 1] - landmarks[:, 0]
