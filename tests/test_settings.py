@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -7,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from visard.errors import InputError
-from visard.settings import from_table, from_toml, to_toml
+from visard.settings import from_table, from_toml, read_toml, to_table, to_toml
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,13 @@ def test_toml_and_back(settings: Outer, tmp_path: Path) -> None:
     assert from_toml(Outer, text) == settings
     (tmp_path / "run.toml").write_text(text, encoding="utf-8")
     assert from_toml(Outer, tmp_path / "run.toml") == settings
+
+
+def test_a_table_is_what_toml_and_json_give_back() -> None:
+    for settings in (FULL, Outer(name="plain")):
+        table = to_table(settings)
+        assert table == read_toml(to_toml(settings)) == json.loads(json.dumps(table))
+        assert from_table(Outer, table) == settings
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,13 @@ T = TypeVar("T")
 
 def to_toml(settings: Any) -> str:
     """A dataclass as TOML text; fields that are None are left out, which is how TOML says none."""
-    return tomli_w.dumps(_plain(asdict(settings)))
+    return tomli_w.dumps(to_table(settings))
+
+
+def to_table(settings: Any) -> dict[str, Any]:
+    """A dataclass as a nested table that TOML and JSON give back as it is: without None, Path or tuple."""
+    table: dict[str, Any] = _plain(asdict(settings))
+    return table
 
 
 def from_toml(cls: type[T], text_or_path: str | Path) -> T:

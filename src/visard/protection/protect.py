@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from visard.progress import Progress, silent
 from visard.protection.methods import find_method
 from visard.protection.run import Run, budget_of
 from visard.protection.settings import ProtectionSettings
-from visard.settings import from_toml, to_toml
+from visard.settings import from_toml, to_table, to_toml
 from visard.storage import atomic_write
 
 RECORD_FILE = "protect.toml"
@@ -128,7 +128,7 @@ def _key(
     """All that the protected photos depend on, as JSON: settings by value, photos and models by digest."""
     texts = [json.dumps([list(each) if each else None for each in (captions, clean_captions)])]
     return {
-        "settings": _plain(asdict(replace(settings, output=OutputSettings()))),
+        "settings": to_table(replace(settings, output=OutputSettings())),
         "photos": digest([each for each in tensors if each is not None], texts),
         "given": [each is not None for each in tensors],
         "base model": backbone.fingerprint(),
@@ -143,7 +143,7 @@ def _finished(folder: Path, key: Mapping[str, Any]) -> Protected | None:
         return None
     record = from_toml(Record, file)
     if record.key != key_digest(key):
-        before = {"settings": _plain(asdict(replace(record.settings, output=OutputSettings())))}
+        before = {"settings": to_table(replace(record.settings, output=OutputSettings()))}
         changed = differences(before, {"settings": key["settings"]})
         what = f"it differs in {', '.join(changed)}" if changed else "it had other photos or another model"
         raise InputError(
@@ -187,10 +187,3 @@ def _record(
         versions=library_versions(),
         key=key_digest(key),
     )
-
-
-def _plain(value: Any) -> Any:
-    """As TOML and JSON give it back: without what is None."""
-    if isinstance(value, Mapping):
-        return {name: _plain(each) for name, each in value.items() if each is not None}
-    return value
