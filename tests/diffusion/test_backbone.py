@@ -4,6 +4,7 @@ import logging
 
 import pytest
 import torch
+from diffusers.models.attention_processor import AttnProcessor2_0
 from torch import Tensor
 
 from conftest import picture
@@ -199,3 +200,13 @@ def test_diffusers_itself_reads_a_saved_folder(tiny, tmp_path):
     )
     assert torch.equal(theirs.text_encoder(ids.input_ids)[0], tiny.embed_text(["a photo"]).text)
     assert torch.equal(theirs.unet.conv_in.weight, tiny.unet.conv_in.weight)
+
+
+def test_a_small_model_writes_its_attention_out(tiny, images, tmp_path):
+    tiny.save(tmp_path / "model")
+    small = Backbone.load(tmp_path / "model")
+    kinds = {type(each).__name__ for each in small.unet.attn_processors.values()}
+    assert kinds == {"AttnProcessor"}
+    written_out = estimate(small, images)
+    small.unet.set_attn_processor(AttnProcessor2_0())
+    torch.testing.assert_close(estimate(small, images), written_out, atol=1e-4, rtol=1e-4)

@@ -27,7 +27,7 @@ def train(optimizer: torch.optim.Optimizer, weights: Mapping[str, nn.Parameter],
     for step in steps:
         generator = torch.Generator().manual_seed(step)
         for each in weights.values():
-            each.grad = torch.randn(each.shape, generator=generator)
+            each.grad = torch.empty_like(each).copy_(torch.randn(each.shape, generator=generator))
         optimizer.step()
 
 
