@@ -11,7 +11,7 @@ from visard.diffusion.backbone import Backbone
 from visard.errors import ModelError
 from visard.world.recipes import Job, build
 from visard.world.recipes.autoencoder import FOLDER
-from visard.world.recipes.text_to_image import IDENTIFIER_LENGTH
+from visard.world.recipes.text_to_image import IDENTIFIER_LENGTH, draw_timesteps
 
 
 @pytest.fixture
@@ -52,3 +52,12 @@ def test_the_whole_model_begins_with_an_earlier_generation(job: Job) -> None:
 def test_the_autoencoder_comes_first(job: Job) -> None:
     with pytest.raises(ModelError, match="autoencoder"):
         build("text-to-image", job)
+
+
+def test_every_timestep_is_drawn_and_those_in_the_middle_more_often() -> None:
+    drawn = draw_timesteps(100_000, 1000, torch.Generator().manual_seed(0))
+    counts = torch.bincount(drawn, minlength=1000).reshape(10, 100).sum(1) / 10_000
+    assert drawn.min() == 0
+    assert drawn.max() == 999
+    assert counts.min() > 0.5  # the noisiest tenth, where colours are decided, and the cleanest
+    assert counts[4:6].min() > 1.2

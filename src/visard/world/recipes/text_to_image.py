@@ -1,8 +1,10 @@
 """Trains the micro Stable Diffusion's UNet and text encoder on captioned latents of the base people.
 
-v-prediction, every timestep weighing the same, and captions dropped at random for guidance. Min-SNR weights
-(Hang et al. 2023) all but leave out the noisiest timesteps, where a picture of 16 x 16 latents gets its
-colours: a model trained with them drew faces and gave hair the colour asked for in a quarter of the pictures.
+v-prediction, and captions dropped at random for guidance. Half of the timesteps are drawn evenly and half
+logit-normally (Esser et al. 2024), around the middle, where the features of a face are decided; all weigh
+the same. Min-SNR weights (Hang et al. 2023) all but leave out the noisiest timesteps, where a picture of
+16 x 16 latents gets its colours: a model trained with them drew faces and gave hair the colour asked for in a
+quarter of the pictures.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ def build(name: str, job: Job) -> dict[str, Any]:
     def step(clock: Clock) -> tuple[Tensor, Figures]:
         chosen, generator = batches(clock.step), clock.generator
         z0 = mean[chosen] + std[chosen] * torch.randn(mean[chosen].shape, generator=generator)
-        t = torch.randint(0, len(schedule), (len(chosen),), generator=generator)
+        t = draw_timesteps(len(chosen), len(schedule), generator)
         noise = torch.randn(z0.shape, generator=generator)
         drop = torch.rand(len(chosen), 1, generator=generator) < CAPTION_DROPOUT
         ids = torch.where(drop, empty, tokens[chosen])
@@ -72,6 +74,7 @@ def build(name: str, job: Job) -> dict[str, Any]:
         lr=LEARNING_RATE,
         batch=BATCH,
         ema=0.999,
+        layout=torch.channels_last if torch.device(job.device).type == "cuda" else torch.contiguous_format,
     )
     set_apart(backbone)
     write_part(folder, "unet", unet, torch.float16)
@@ -88,6 +91,13 @@ def build(name: str, job: Job) -> dict[str, Any]:
         row={},
     )
     return scores
+
+
+def draw_timesteps(count: int, length: int, generator: torch.Generator) -> Tensor:
+    """(count,) timesteps in [0, length): the first half of them evenly drawn, the others logit-normally."""
+    share = torch.rand(count, generator=generator)
+    share[count // 2 :] = torch.randn(count - count // 2, generator=generator).sigmoid()
+    return (share * length).long().clamp(max=length - 1)
 
 
 @torch.no_grad()
