@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ from visard.errors import ModelError, StorageError
 from visard.storage import (
     atomic_folder,
     atomic_write,
+    finite,
     load_tensors,
     require_space,
     save_tensors,
@@ -161,3 +163,15 @@ def test_storage_errors_tell_a_full_disk_from_others(tmp_path: Path) -> None:
         _full()
     with pytest.raises(StorageError, match="Permission denied"), storage_errors(tmp_path):
         raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def test_figures_are_strict_json_and_as_long_as_asked() -> None:
+    nan, inf = float("nan"), float("inf")
+    tree = {"a": (nan, [inf, -inf]), "b": {"c": 1 / 3}, "n": 12345678, "yes": True, "none": None, "s": "nan"}
+    found = finite(tree)
+    rest = {"n": 12345678, "yes": True, "none": None, "s": "nan"}
+    assert found == {"a": [None, [None, None]], "b": {"c": 1 / 3}, **rest}
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert finite(tree, 6) == found | {"b": {"c": 0.333333}}
+    assert finite(nan) is None
+    assert finite(0.1 + 0.2) == 0.1 + 0.2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import secrets
 import shutil
@@ -120,6 +121,19 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             "It may be cut short; copy or download it again.",
         ) from error
     return tensors, meta
+
+
+def finite(value: Any, digits: int | None = None) -> Any:
+    """A tree of figures as strict JSON has them: None where one is not finite, else to so many digits."""
+    if isinstance(value, Mapping):
+        return {key: finite(each, digits) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(each, digits) for each in value]
+    if not isinstance(value, float):
+        return value
+    if not math.isfinite(value):
+        return None
+    return value if digits is None else float(f"{value:.{digits}g}")
 
 
 def sha256(file: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from visard.audit.claim import share
 from visard.audit.result import TierResult
 from visard.metrics.bootstrap import Estimate
-from visard.storage import atomic_write
+from visard.storage import atomic_write, finite
 
 MEANING = {
     "T0": "one picture, the best of the recognisers that took no part in training",
@@ -104,19 +103,9 @@ class AttackTier(TierResult):
 def as_tree(found: Sequence[AttackTier]) -> dict[str, Any]:
     """Tiers as JSON can say them; figures that do not exist are null."""
     tiers = [asdict(each) | {"claim": each.claim, "cautions": each.cautions} for each in found]
-    return {"tiers": _plain(tiers)}
+    return {"tiers": finite(tiers)}
 
 
 def write_results(file: Path, found: Sequence[AttackTier]) -> None:
     """The tiers as a JSON file. Raises StorageError."""
     atomic_write(file, (json.dumps(as_tree(found), indent=1, allow_nan=False) + "\n").encode())
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

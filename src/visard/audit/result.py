@@ -6,9 +6,7 @@ Plain dataclasses that become JSON. Scores and counts only: no embedding, path o
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from visard.audit.accounting import Accounting
 from visard.audit.inputs import AuditSettings
@@ -17,8 +15,11 @@ from visard.metrics.face_success import FaceSuccess
 from visard.metrics.frechet import Frechet
 from visard.metrics.identity_similarity import IdentitySimilarity
 from visard.metrics.linkability import Linkability
+from visard.storage import finite
 
 SCHEMA = 2
+DIGITS = 6
+"""Of every figure in the JSON."""
 
 
 @dataclass(frozen=True)
@@ -304,14 +305,5 @@ class AuditResult:
 
     def to_json(self) -> str:
         """The whole tree; figures that do not exist are null."""
-        return json.dumps(_plain(asdict(self)), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-    return value
+        tree = finite(asdict(self), DIGITS)
+        return json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

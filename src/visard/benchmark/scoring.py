@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from visard.metrics.identity_similarity import identity_similarity
 from visard.metrics.retrieval import median_rank, rank_from_bottom, ranks, retrieval_rate
 from visard.metrics.verification import match_rate
 from visard.progress import silent
+from visard.storage import finite
 
 MATCH_RATES = (1e-2, 1e-3)
 SETTINGS = AuditSettings(false_match_rates=MATCH_RATES, draws=1)
@@ -156,14 +156,14 @@ def _figures(bench: Bench, similarities: Tensor, has_face: Tensor) -> dict[str, 
     spread = torch.full((pictures,), -torch.inf)
     spread[has_face] = own
     return {
-        "similarity": _finite(mean.detected),
+        "similarity": finite(mean.detected),
         "similarity_all": mean.overall,
-        "strangers": _finite(float(similarities[:, 1:].double().mean())),
+        "strangers": finite(float(similarities[:, 1:].double().mean())),
         "rank_1": retrieval_rate(places, 1, pictures),
-        "rank_1_detected": _finite(retrieval_rate(places, 1)),
+        "rank_1_detected": finite(retrieval_rate(places, 1)),
         "rank_5": retrieval_rate(places, 5, pictures),
-        "rank_5_detected": _finite(retrieval_rate(places, 5)),
-        "bottom_rank": _finite(median_rank(rank_from_bottom(similarities, true))),
+        "rank_5_detected": finite(retrieval_rate(places, 5)),
+        "bottom_rank": finite(median_rank(rank_from_bottom(similarities, true))),
         "linked": tpir(similarities, true, bench.search, pictures),
         **{f"tmr@{rate:g}": match_rate(spread, threshold) for rate, threshold in bench.matches.items()},
         "similarities": _per_picture(own, has_face),
@@ -173,7 +173,3 @@ def _figures(bench: Bench, similarities: Tensor, has_face: Tensor) -> dict[str, 
 def _per_picture(values: Tensor, has_face: Tensor) -> list[float | None]:
     left = iter(values.tolist())
     return [round(next(left), 6) if face else None for face in has_face.tolist()]
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -9,7 +9,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
@@ -20,7 +19,7 @@ from visard.benchmark.acceptance import ADA, ISM, SIMILARITY, Check
 from visard.benchmark.protocol import Protocol, arm_title
 from visard.benchmark.summary import FSR, Interval, Row, Summary
 from visard.errors import InputError
-from visard.storage import atomic_write
+from visard.storage import atomic_write, finite
 
 NOTHING = "–"
 COLUMNS = (
@@ -130,7 +129,7 @@ def as_json(summary: Summary, checks: Sequence[Check], protocol: Protocol) -> st
         "rows": [asdict(row) for row in summary.rows],
         "acceptance": [asdict(check) for check in checks],
     }
-    return json.dumps(_plain(tree), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    return json.dumps(finite(tree), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def insert(page: Path, name: str, text: str) -> None:
@@ -207,14 +206,4 @@ def _change(row: Row | None) -> str:
 def _bounds(interval: Interval | None) -> list[float | None]:
     if interval is None:
         return [None, None, None]
-    return [each if math.isfinite(each) else None for each in (interval.value, interval.low, interval.high)]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    return [finite(each) for each in (interval.value, interval.low, interval.high)]

@@ -17,6 +17,7 @@ from visard.faces.recognizer import Recognizer
 from visard.faces.regressor import FaceRegressor
 from visard.metrics.attributes import attribute_agreement, mean_agreement
 from visard.progress import silent
+from visard.storage import finite
 
 BATCH = 16
 
@@ -40,8 +41,8 @@ class Usefulness:
         photos = self._attributes(clean)
         return {
             prompt: {
-                "agreement": _finite(mean_agreement(attribute_agreement(self._attributes(each), photos))),
-                "ser": _finite(self._quality(each)),
+                "agreement": finite(mean_agreement(attribute_agreement(self._attributes(each), photos))),
+                "ser": finite(self._quality(each)),
             }
             for prompt, each in pictures.items()
         }
@@ -66,7 +67,3 @@ class Usefulness:
 
 def _forgets(recognizer: Recognizer) -> bool:
     return isinstance(recognizer.network, Forgetful) and recognizer.network.dropout_rate > 0
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
