@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,20 +13,19 @@ import pytest
 
 from support.bench import JOB, camera
 from visard.attacks import TIERS, AttackSettings, AttackTier
-from visard.benchmark import attack, job
+from visard.benchmark import attack, attackers, job, leaks
 from visard.benchmark.protocol import Protocol, Unit
-from visard.errors import InputError
+from visard.errors import InputError, TrainingError
 from visard.personalization import personalize
+from visard.pool import Start, Watch
 
 SETTINGS = AttackSettings(draws=20, pictures_out=(1, 2), tuning_steps=2, folds=2)
 ATTACKERS = attack.Attackers(dev=(30, 31), train=(40, 41, 42), leaked=1, workers=1)
 
 
 def run(bench: Path, kit: str, tiers: tuple[str, ...], **changes: Any) -> list[AttackTier]:
-    attackers = replace(ATTACKERS, **changes)
-    return attack.attack_benchmark(
-        bench, "none", attackers, tiers=tiers, kit=kit, settings=SETTINGS, camera=camera
-    )
+    own = replace(ATTACKERS, **changes)
+    return attack.attack_benchmark(bench, "none", own, tiers=tiers, kit=kit, settings=SETTINGS, camera=camera)
 
 
 def never(*_: Any, **__: Any) -> None:
@@ -53,7 +54,11 @@ def test_all_tiers_then_again_without_any_training(
     assert {unit.unit.person for unit in job.finished(out)} == {7, 8}
 
     monkeypatch.setattr(personalize, "run", never)
-    monkeypatch.setattr(attack, "generate", never)
+    monkeypatch.setattr(leaks, "generate", never)
+    attack.attack_file(out, "none").unlink()
+    assert run(out, kit, TIERS) == found
+    assert attack.attack_file(out, "none").read_text() == stored
+    monkeypatch.setattr(attack, "attack", never)
     assert run(out, kit, TIERS) == found
 
 
@@ -67,3 +72,82 @@ def test_what_stands_in_the_way_is_said(bench: Path, kit: str) -> None:
     assert Unit(7, "none", 0).folder(bench).is_dir()
     with pytest.raises(InputError, match="no benchmark"):
         run(bench / "elsewhere", kit, ("T0",))
+
+
+def campaign(bench: Path, kit: str, tiers: tuple[str, ...]) -> attack.Campaign:
+    """Asked anew each time, as a command is."""
+    return attack.Campaign(
+        out=bench, arms=("none", "0.1"), attackers=ATTACKERS, tiers=tiers, kit=kit, settings=SETTINGS
+    )
+
+
+def test_slice_by_slice_comes_to_what_the_whole_does(bench: Path, kit: str) -> None:
+    """Two arms up to T1: models of two development people each, then an attack each."""
+    asked = campaign(bench, kit, TIERS[:2])
+    assert asked.size == 6
+    assert [len(part) for part in (asked.left().models, asked.left().leaks, asked.left().arms)] == [4, 0, 2]
+    assert "No attack is finished" in attackers.markdown(asked.found())
+    for part, left in (
+        (job.Slice(minutes=0), 6),
+        (job.Slice(units=3), 3),
+        (job.Slice(units=2), 1),
+        (job.Slice(units=0), 1),
+        (job.Slice(), 0),
+    ):
+        campaign(bench, kit, TIERS[:2]).run(camera=camera, part=part)
+        assert len(campaign(bench, kit, TIERS[:2]).left()) == left
+    found = campaign(bench, kit, TIERS[:2]).found()
+    assert list(found) == ["none", "0.1"]
+    assert found["none"] == run(bench, kit, TIERS[:2])
+    table = attackers.markdown(found)
+    assert "| arm | T0 | T1 |" in table
+    assert "| 0.1 |" in table
+    # Whoever asks something else is not given this.
+    assert len(campaign(bench, kit, TIERS[:1]).left()) == 2
+    assert replace(asked, settings=replace(SETTINGS, seed=1)).found() == {}
+    assert replace(asked, attackers=replace(ATTACKERS, dev=(30, 32))).found() == {}
+
+
+def test_every_kind_of_work_goes_to_the_executor(
+    protocol: Protocol, kit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Models, what leaked ones draw, and attacks; after a stop, only what is left."""
+    out, given = tmp_path / "bench", list[Any]()
+    job.run(replace(JOB, arms=("none",), keep_models=True), protocol, out, kit=kit, camera=camera)
+
+    def execute(units: Sequence[Any], start: Start[Any], watch: Watch[Any]) -> dict[Any, str]:
+        given.extend(units)
+        return job.processes(units, start, watch, workers=1)
+
+    asked = replace(campaign(out, kit, TIERS), arms=("none",))
+    asked.run(camera=camera, execute=execute, part=job.Slice(units=9))
+    assert [type(each) for each in given] == [Unit] * 5 + [leaks.Leak] * 4
+    left = asked.left()
+    assert (len(left.models), len(left.leaks), left.arms) == (0, 3, ["none"])
+    asked.run(camera=camera, execute=execute)
+    assert given[9:] == [*left.leaks, "none"]
+    assert len(asked.left()) == 0
+    assert not any(asked.own.glob("units/*/*/*/run/model"))
+
+    for folder in asked.own.glob("units/person-40/*/*/leaked"):
+        shutil.rmtree(folder)
+    with pytest.raises(InputError, match="person 40 is gone") as caught:
+        asked.run(camera=camera)
+    assert "train it again" in caught.value.advice
+
+
+def test_an_attack_that_fails_is_said_after_the_others(
+    bench: Path, kit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = attack.attack
+
+    def failing(*given: Any, arm: str, **options: Any) -> list[AttackTier]:
+        if arm == "none":
+            raise InputError("a bad day", "try tomorrow")
+        return whole(*given, arm=arm, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(attack, "attack", failing)
+        with pytest.raises(TrainingError, match="a bad day"):
+            campaign(bench, kit, TIERS[:1]).run(camera=camera)
+    assert campaign(bench, kit, TIERS[:1]).left().arms == ["none"]

@@ -77,3 +77,27 @@ def test_a_folder_of_too_few_people_is_refused(visard: Command, tmp_path: Path) 
     refused = visard("bench", "table1", tmp_path / "bench", "--data", tmp_path / "people")
     assert refused.exit_code == 2
     assert "--identities" in refused.stderr
+
+
+def test_attackers_slice_by_slice(visard: Command, bench_kit: str, tmp_path: Path) -> None:
+    out = tmp_path / "bench"
+    arms = ("--arms", "none", "--kit", bench_kit)
+    small = [*SMALL]
+    small[small.index("--people") + 1] = 2
+    made = visard("bench", "main", out, *arms, *small)
+    assert made.exit_code == 0, made.output
+    command = ("bench", "attackers", out, *arms, "--tier", "T0", "--dev", 2, "--workers", 1)
+    begun = visard(*command, "--units", 2, "--json")
+    assert begun.exit_code == 0, begun.output
+    said = json.loads(begun.stdout)
+    assert (said["units"], said["left"], said["arms"]) == (3, 1, {})
+    assert "1 of 3 units are left" in begun.stderr
+    whole = visard(*command)
+    assert whole.exit_code == 0, whole.output
+    assert "units are left" not in whole.stderr
+    assert "| none |" in whole.stdout
+    listed = json.loads(visard(*command, "--report-only", "--json").stdout)
+    assert (listed["left"], [each["tier"] for each in listed["arms"]["none"]["tiers"]]) == (0, ["T0"])
+    assert {file.suffix for file in (out / "tables").glob("attackers.*")} == {".md", ".csv", ".tex"}
+    wrong = visard("bench", "attackers", out, "--tier", "T6")
+    assert wrong.exit_code == 2

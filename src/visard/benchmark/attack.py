@@ -1,56 +1,39 @@
-"""The attack on a benchmark: its people against an attacker who has run the same protocol on others.
+"""Attacks on a benchmark: its people against an attacker who has run the same protocol on others.
 
-The attacker's people lie in a benchmark of their own inside the folder: their models, which take long, are
-trained once, and a stopped attack goes on.
+The attacker's people lie in a benchmark of their own inside the folder. Their models, which take long, what
+is drawn from leaked ones, and the attack on each arm are units of work: a stopped campaign goes on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from visard import pool
 from visard.attacks import PUBLISHED, AttackSettings, AttackTier, Knowledge, Known, Lenses, attack
 from visard.attacks.inputs import Pictures, Source
 from visard.attacks.purification import backbone_views
-from visard.attacks.result import write_results
+from visard.attacks.stored import keep, kept
 from visard.attacks.views import VIEWS
 from visard.benchmark import job
+from visard.benchmark.leaks import ATTACKER, Leak, Taps, read_pictures
 from visard.benchmark.people import CLEAN, STRANGERS, Camera, load_photos, world_camera
 from visard.benchmark.protocol import Protocol, Unit
-from visard.benchmark.unit import UnitJob, picture_file
-from visard.diffusion.sampling import generate
+from visard.benchmark.unit import UnitJob
 from visard.errors import InputError
-from visard.images import read_image, save_image, to_tensor
 from visard.kits import Kit, open_kit
-from visard.models import load_model
+from visard.personalization.record import key_digest
 from visard.progress import Progress, silent
 
-ATTACKER = "attacker"
-"""Folder of the attacker's own people inside a benchmark's."""
-LEAKS: dict[str, tuple[str, ...]] = {
-    "leaked": (
-        "a photo of sks person",
-        "a dslr portrait of sks person",
-        "a close-up photo of sks person",
-        "a portrait of sks person",
-        "a photo of sks person, smiling",
-        "a photo of sks person, in a park",
-        "a photo of sks person, in front of a plain wall",
-        "a watercolor of sks person",
-    ),
-    "leaked, without the identifier": (
-        "a photo of person",
-        "a photo of a man",
-        "a photo of a woman",
-        "a close-up photo of person",
-    ),
-}
-"""What is asked of a leaked model file (T5): prompts about the person, and about anybody."""
+WHOLE = job.Slice()
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -65,6 +48,248 @@ class Attackers:
     keep_models: bool = False
 
 
+@dataclass(frozen=True)
+class Left:
+    """What a campaign has not done: models of the attacker's people, leaked pictures, attacks on arms."""
+
+    models: list[Unit]
+    leaks: list[Leak]
+    arms: list[str]
+
+    def __len__(self) -> int:
+        return len(self.models) + len(self.leaks) + len(self.arms)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Campaign:
+    """The same attack on several arms of a finished benchmark, in the folder `out`."""
+
+    out: Path
+    arms: Sequence[str]
+    attackers: Attackers
+    tiers: Sequence[str]
+    kit: str = "world"
+    seed: int = 0
+    settings: AttackSettings = field(default_factory=AttackSettings)
+
+    def run(
+        self,
+        *,
+        camera: Camera = world_camera,
+        execute: job.Executor[Any] | None = None,
+        part: job.Slice = WHOLE,
+        progress: Progress = silent,
+    ) -> None:
+        """Do what is left, or the `part` of it; an attack that has begun is not stopped by the time.
+
+        T5 needs the models of the people under attack: a benchmark made with --keep-models. Raises
+        InputError, ModelError, StorageError, and TrainingError, after all others are done, for failed units.
+        """
+        deadline, allowed = part.deadline, part.units
+        self._check()
+        trained = self.left().models[:allowed]
+        job.run(
+            self.training,
+            self.protocol,
+            self.own,
+            kit=self.kit,
+            camera=camera,
+            execute=execute,
+            part=part,
+            progress=progress,
+        )
+        if (left := self.left()).models:
+            return
+        allowed = _less(allowed, len(trained))
+        drawn = left.leaks[:allowed]
+        self._do(drawn, partial(self._taps, deadline), "pictures from model files", execute, progress)
+        if (left := self.left()).leaks:
+            return
+        arms = left.arms[: _less(allowed, len(drawn))]
+        if len(arms) == 1 and execute is None:  # here, with its own progress
+            Assault(self, deadline, progress)(arms[0])
+        else:
+            self._do(arms, partial(Assault, self, deadline), "attacks", execute, progress)
+
+    def found(self) -> dict[str, list[AttackTier]]:
+        """Arm -> a result for each tier, of the arms that have been attacked in this very way."""
+        results = {arm: kept(attack_file(self.out, arm), self.key(arm)) for arm in self.arms}
+        return {arm: found for arm, found in results.items() if found is not None}
+
+    def left(self) -> Left:
+        """What is not done yet, in the order it is done."""
+        taps, found = self._taps(), self.found()
+        return Left(
+            job.left(self.training, self.protocol, self.own),
+            [leak for leak in self.leaks if not taps.done(leak)],
+            [arm for arm in self.arms if arm not in found],
+        )
+
+    @property
+    def size(self) -> int:
+        """Units of work, done or not."""
+        return len(self.training.units) + len(self.leaks) + len(self.arms)
+
+    @cached_property
+    def protocol(self) -> Protocol:
+        return Protocol.of(self.out)
+
+    @property
+    def own(self) -> Path:
+        """The benchmark of the attacker's people."""
+        return self.out / ATTACKER
+
+    @property
+    def training(self) -> job.Job:
+        """The units of the attacker's people."""
+        return job.Job(
+            people=[*self.attackers.dev, *self._learned],
+            strangers=[int(folder.name) for folder in self._strangers],
+            arms=self.arms,
+            seeds=[self.seed],
+            workers=self.attackers.workers,
+            keep_models=self._leaks or self.attackers.keep_models,
+        )
+
+    @property
+    def leaks(self) -> list[Leak]:
+        """The model files of T5: of the people under attack, then of the attacker's own."""
+        if not self._leaks:
+            return []
+        subjects = [Leak(unit) for units in self._subjects.values() for unit in units]
+        return subjects + [Leak(unit, own=True) for unit in self.training.units]
+
+    def key(self, arm: str) -> str:
+        """A digest of all that an attack's figures depend on."""
+        return key_digest(
+            {
+                "protocol": self.protocol.content,
+                "arm": arm,
+                "seed": self.seed,
+                "people": [unit.person for unit in self._subjects[arm]],
+                "strangers": [folder.name for folder in self._strangers],
+                "dev": list(self.attackers.dev),
+                "train": list(self._learned),
+                "leaked": self.attackers.leaked if self._leaks else 0,
+                "tiers": list(self.tiers),
+                "settings": asdict(self.settings),
+                "eyes": self._digests,
+            }
+        )
+
+    def attack(self, arm: str, kit: Kit, progress: Progress = silent) -> None:
+        """Attack one arm, for which everything is there, and write what is found."""
+        side = kit.backbone().resolution
+        subjects = self._subjects[arm]
+        gallery: dict[str, Source] = {_name(unit): _clean(self.out, unit, side) for unit in subjects}
+        gallery |= {f"stranger {each.name}": partial(load_photos, each, side) for each in self._strangers}
+        dev, train = (
+            {
+                _name(unit): Known(_clean(self.own, unit, side), self._pictures(Leak(unit, own=True)))
+                for unit in (Unit(person, arm, self.seed) for person in people)
+            }
+            for people in (self.attackers.dev, self._learned)
+        )
+        found = attack(
+            {_name(unit): self._pictures(Leak(unit)) for unit in subjects},
+            gallery,
+            Knowledge(dev, train),
+            lenses(kit),
+            tiers=self.tiers,
+            settings=self.settings,
+            arm=arm,
+            progress=progress,
+        )
+        keep(attack_file(self.out, arm), found, self.key(arm))
+
+    def _check(self) -> None:
+        """Raise InputError for what stands in the way, before anything takes long."""
+        for arm, units in self._subjects.items():
+            if not units:
+                raise InputError(
+                    f"No unit of the arm {arm} is finished in {self.out}.",
+                    "Finish it with visard bench main first.",
+                )
+        own = [*self.attackers.dev, *self._learned]
+        under_attack = {unit.person for units in self._subjects.values() for unit in units}
+        if under_attack & set(own) or len(set(own)) < len(own):
+            raise InputError("The attacker's people are among those under attack.", "Choose others.")
+        taps = self._taps()
+        for leak in self.leaks:
+            taps.check(leak)
+
+    def _do(
+        self,
+        units: Sequence[T],
+        start: pool.Start[T],
+        stage: str,
+        execute: job.Executor[Any] | None,
+        progress: Progress,
+    ) -> None:
+        execute = execute or partial(job.processes, workers=self.attackers.workers)
+        if units:
+            watch = partial(_report, progress, stage, len(units))
+            job.settle(execute(units, start, watch))
+
+    def _taps(self, deadline: float | None = None) -> Taps:
+        return Taps(
+            self.out,
+            self.kit,
+            self.attackers.leaked,
+            delete=not self.attackers.keep_models,
+            deadline=deadline,
+        )
+
+    def _pictures(self, leak: Leak) -> Pictures:
+        home = self.own if leak.own else self.out
+        sources: dict[str, Source] = {PUBLISHED: partial(_published, leak.unit, self.protocol, home)}
+        if self._leaks:
+            files = self._taps().files(leak)
+            sources |= {name: partial(read_pictures, each) for name, each in files.items()}
+        return sources
+
+    @property
+    def _leaks(self) -> bool:
+        return max(self.tiers, default="") >= "T5"
+
+    @property
+    def _learned(self) -> Sequence[int]:
+        return self.attackers.train if max(self.tiers, default="") >= "T4" else ()
+
+    @cached_property
+    def _subjects(self) -> dict[str, list[Unit]]:
+        """Arm -> the units under attack."""
+        finished = [each.unit for each in job.finished(self.out) if each.unit.seed == self.seed]
+        return {arm: [unit for unit in finished if unit.arm == arm] for arm in self.arms}
+
+    @cached_property
+    def _strangers(self) -> list[Path]:
+        return sorted((self.out / STRANGERS).iterdir(), key=lambda folder: int(folder.name))
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        """What the attacker sees with."""
+        kit = open_kit(self.kit)
+        rows = [row for row in kit.contents.recognizers if row.role == "judge"]
+        others = (kit.contents.detector, kit.contents.landmarks, kit.contents.matcher)
+        return {row.name: kit.digest(row.file) for row in (*rows, *others) if row is not None}
+
+
+class Assault:
+    """Attacks arms of a campaign, but begins none after the deadline (seconds since the epoch)."""
+
+    def __init__(
+        self, campaign: Campaign, deadline: float | None = None, progress: Progress = silent
+    ) -> None:
+        self.campaign, self.deadline, self.progress = campaign, deadline, progress
+        self.kit = open_kit(campaign.kit)
+
+    def __call__(self, arm: str) -> None:
+        """Attack one arm. Raises InputError, ModelError, StorageError."""
+        if not job.is_over(self.deadline):
+            self.campaign.attack(arm, self.kit, self.progress)
+
+
 def attack_benchmark(
     out: Path,
     arm: str,
@@ -77,72 +302,18 @@ def attack_benchmark(
     camera: Camera = world_camera,
     progress: Progress = silent,
 ) -> list[AttackTier]:
-    """Attack a finished benchmark's arm; what is found is also written to `attack_file(out, arm)`.
-
-    Trains what is missing of the attacker's models. T5 needs the models of the people under attack: a
-    benchmark made with --keep-models. Raises InputError, ModelError, StorageError, TrainingError.
-    """
-    protocol = Protocol.of(out)
-    units = [each.unit for each in job.finished(out) if (each.unit.arm, each.unit.seed) == (arm, seed)]
-    if not units:
-        raise InputError(
-            f"No unit of the arm {arm} is finished in {out}.", "Finish it with visard bench main first."
-        )
-    highest = max(tiers, default="")
-    learned = attackers.train if highest >= "T4" else ()
-    everyone = {unit.person for unit in units} | {*attackers.dev, *learned}
-    if len(everyone) < len(units) + len(attackers.dev) + len(learned):
-        raise InputError("The attacker's people are among those under attack.", "Choose others.")
-    leaks = highest >= "T5"
-    models, own = open_kit(kit), out / ATTACKER
-    if leaks:
-        _leak(units, protocol, out, models, attackers.leaked, False, progress)
-    others = {
-        party: [Unit(person, arm, seed) for person in people]
-        for party, people in (("dev", attackers.dev), ("train", learned))
-    }
-    job.run(
-        job.Job(
-            people=[unit.person for party in others.values() for unit in party],
-            strangers=[int(folder.name) for folder in _strangers(out)],
-            arms=[arm],
-            seeds=[seed],
-            workers=attackers.workers,
-            keep_models=leaks or attackers.keep_models,
-        ),
-        protocol,
-        own,
-        kit=kit,
-        camera=camera,
-        progress=progress,
-    )
-    if leaks:
-        for party in others.values():
-            _leak(party, protocol, own, models, attackers.leaked, not attackers.keep_models, progress)
-    side = models.backbone().resolution
-    gallery: dict[str, Source] = {_name(unit): _clean(out, unit, side) for unit in units}
-    gallery |= {f"stranger {each.name}": partial(load_photos, each, side) for each in _strangers(out)}
-    knowledge = {
-        party: {
-            _name(unit): Known(
-                _clean(own, unit, side), _pictures(own, unit, protocol, leaks, attackers.leaked)
-            )
-            for unit in units_of
-        }
-        for party, units_of in others.items()
-    }
-    found = attack(
-        {_name(unit): _pictures(out, unit, protocol, leaks, attackers.leaked) for unit in units},
-        gallery,
-        Knowledge(knowledge["dev"], knowledge["train"]),
-        lenses(models),
+    """Attack a finished benchmark's arm, as `Campaign` does it; what is found is kept in `attack_file`."""
+    campaign = Campaign(
+        out=out,
+        arms=[arm],
+        attackers=attackers,
         tiers=tiers,
-        settings=settings,
-        arm=arm,
-        progress=progress,
+        kit=kit,
+        seed=seed,
+        settings=settings or AttackSettings(),
     )
-    write_results(attack_file(out, arm), found)
-    return found
+    campaign.run(camera=camera, progress=progress)
+    return campaign.found()[arm]
 
 
 def attack_file(out: Path, arm: str) -> Path:
@@ -155,73 +326,20 @@ def lenses(kit: Kit) -> Lenses:
     return Lenses(kit.detector(), kit.judges(), kit.matcher(), VIEWS | backbone_views(kit.backbone()))
 
 
-def _leak(
-    units: Sequence[Unit],
-    protocol: Protocol,
-    out: Path,
-    kit: Kit,
-    count: int,
-    delete: bool,
-    progress: Progress,
-) -> None:
-    """Draw what is missing of every unit's leaked pictures, then delete its model if asked to."""
-    for done, unit in enumerate(units):
-        work, folder = UnitJob(unit, protocol, out), unit.folder(out) / "leaked"
-        missing = [
-            prompt
-            for prompts in LEAKS.values()
-            for prompt in prompts
-            if not all(picture_file(folder, prompt, index).exists() for index in range(count))
-        ]
-        weights = (work.run_folder / "model", work.run_folder / "lora.safetensors")
-        if missing and not any(each.exists() for each in weights):
-            raise InputError(
-                f"The model of {_name(unit)} is gone, and tier T5 draws from it.",
-                "Run the benchmark with --keep-models, or attack up to T4.",
-            )
-        if missing:
-            loaded = load_model(work.run_folder, kit)
-            for prompt in missing:
-                drawn = generate(
-                    loaded.backbone,
-                    prompt,
-                    count,
-                    seed=unit.run_seed + 1,
-                    steps=protocol.sampling.steps,
-                    guidance=loaded.guidance,
-                )
-                for index, picture in enumerate(drawn):
-                    save_image(picture, picture_file(folder, prompt, index))
-        if delete:
-            work.delete_model()
-        progress("pictures from model files", done + 1, len(units))
+def _report(progress: Progress, stage: str, total: int, left: Sequence[Any]) -> None:
+    progress(stage, total - len(left), total)
 
 
-def _pictures(out: Path, unit: Unit, protocol: Protocol, leaks: bool, count: int) -> Pictures:
-    sources: dict[str, Source] = {PUBLISHED: partial(_published, UnitJob(unit, protocol, out))}
-    if leaks:
-        folder = unit.folder(out) / "leaked"
-        for name, prompts in LEAKS.items():
-            sources[name] = partial(
-                _read, [picture_file(folder, prompt, index) for index in range(count) for prompt in prompts]
-            )
-    return sources
+def _less(allowed: int | None, done: int) -> int | None:
+    return None if allowed is None else allowed - done
 
 
-def _published(work: UnitJob) -> Tensor:
-    return torch.cat(list(work.pictures().values()))
-
-
-def _read(files: Sequence[Path]) -> Tensor:
-    return torch.stack([to_tensor(read_image(file)) for file in files])
+def _published(unit: Unit, protocol: Protocol, home: Path) -> Tensor:
+    return torch.cat(list(UnitJob(unit, protocol, home).pictures().values()))
 
 
 def _clean(out: Path, unit: Unit, side: int) -> Source:
     return partial(load_photos, out / "people" / str(unit.person) / CLEAN, side)
-
-
-def _strangers(out: Path) -> list[Path]:
-    return sorted((out / STRANGERS).iterdir(), key=lambda folder: int(folder.name))
 
 
 def _name(unit: Unit) -> str:

@@ -28,6 +28,8 @@ def markdown(found: Found) -> str:
     """One row an arm, one column a tier; what each tier is, and every caution."""
     tiers = _tiers(found)
     lines = ["## attackers: share of people linked [95 % interval]", "", _setting(found), ""]
+    if not found:
+        return "\n".join(lines)
     lines += [f"| arm | {' | '.join(tiers)} |", f"|{'---|' * (len(tiers) + 1)}"]
     lines += [f"| {arm} | {' | '.join(_cells(found, arm))} |" for arm in found]
     lines += ["", *(f"- {tier}: {MEANING[tier]}" for tier in tiers)]
@@ -92,7 +94,9 @@ def _cells(found: Found, arm: str) -> list[str]:
 
 def _setting(found: Found) -> str:
     """Of the first result: all arms are attacked in the same way."""
-    each = next(result for results in found.values() for result in results)
+    each = next((result for results in found.values() for result in results), None)
+    if each is None:
+        return "No attack is finished."
     return (
         f"{each.people} people, a gallery of {each.gallery}, a false-positive rate of {each.fpir:g}; every "
         "choice was made on the attacker's own people."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -55,6 +55,11 @@ class Slice:
         return None if self.minutes is None else time.time() + 60 * self.minutes
 
 
+def is_over(deadline: float | None) -> bool:
+    """Whether a slice's time is up."""
+    return deadline is not None and time.time() > deadline
+
+
 def run(
     job: Job,
     protocol: Protocol,
@@ -75,7 +80,7 @@ def run(
     protocol.claim(out)
     sittings = [Sitting(person) for person in job.people]
     sittings += [Sitting(person, stranger=True) for person in job.strangers]
-    _finish(
+    settle(
         pool.run(
             [each for each in sittings if not each.done(out)],
             [partial(open_studio, out, kit, camera)] * job.workers,
@@ -85,7 +90,7 @@ def run(
     units, undone = job.units, left(job, protocol, out)[: part.units]
     if undone:
         _class_pictures(protocol, kit, progress)
-    execute = execute or partial(_processes, workers=job.workers)
+    execute = execute or partial(processes, workers=job.workers)
     pace = Pace(units, undone, protocol, out, job.workers, progress)
     failures: dict[Unit, str] = {}
     for wave in waves(undone):
@@ -94,7 +99,7 @@ def run(
             partial(Workshop, out, kit, keep_models=job.keep_models, deadline=deadline),
             pace.watching(wave),
         )
-    _finish(failures)
+    settle(failures)
 
 
 def left(job: Job, protocol: Protocol, out: Path) -> list[Unit]:
@@ -109,9 +114,10 @@ def waves(units: Sequence[Unit]) -> list[list[Unit]]:
     return [wave for wave in (makers, changers) if wave]
 
 
-def _processes(
-    units: Sequence[Unit], start: pool.Start[Unit], watch: pool.Watch[Unit], *, workers: int
-) -> dict[Unit, str]:
+def processes(
+    units: Sequence[T], start: pool.Start[T], watch: pool.Watch[T], *, workers: int
+) -> dict[T, str]:
+    """The executor of this machine: so many processes."""
     return pool.run(units, [start] * workers, watch=watch)
 
 
@@ -142,7 +148,8 @@ def _class_pictures(protocol: Protocol, kit: str, progress: Progress) -> None:
             class_posteriors(backbone, settings.prompts.prior, settings.prior, progress=progress)
 
 
-def _finish(failures: dict[Unit, str] | dict[Sitting, str]) -> None:
+def settle(failures: Mapping[T, str]) -> None:
+    """Raise TrainingError if any unit failed."""
     if failures:
         shown = [f"{unit}: {message}" for unit, message in list(failures.items())[:SHOWN_FAILURES]]
         raise TrainingError(

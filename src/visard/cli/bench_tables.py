@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from visard.benchmark.datasets import People
     from visard.benchmark.job import Executor, Job
     from visard.benchmark.people import Camera
-    from visard.benchmark.protocol import Lineup, Protocol, Unit
+    from visard.benchmark.protocol import Lineup, Protocol
     from visard.kits import Kit
 
 TABLES = "tables"
@@ -48,6 +48,23 @@ Identities = Annotated[
         metavar="FILE", help='CelebA\'s identity file, lines "000001.jpg 2880".', show_default=False
     ),
 ]
+Workers = Annotated[int, typer.Option(min=1, help="Units at a time, each on one thread.")]
+ClusterAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster", metavar="ADDRESS", help="Do units on a Ray cluster that sees OUT.", show_default=False
+    ),
+]
+Gpus = Annotated[float, typer.Option(min=0, help="Share of a GPU a unit takes on the cluster.")]
+MostUnits = Annotated[
+    int | None, typer.Option("--units", min=0, help="Do at most so many units.", show_default=False)
+]
+MostMinutes = Annotated[
+    float | None, typer.Option("--minutes", min=0, help="Stop after so many minutes.", show_default=False)
+]
+ReportOnly = Annotated[
+    bool, typer.Option("--report-only", help="Only write the table, from the finished units.")
+]
 
 
 def add_tables(app: typer.Typer) -> None:
@@ -67,38 +84,65 @@ def attackers(
     train: Annotated[int, typer.Option(min=3, help="People the attacker learns from (T4).")] = 20,
     leaked: Annotated[int, typer.Option(min=1, help="Pictures of each prompt from a model (T5).")] = 8,
     seed: Seed = 0,
-    workers: Annotated[int, typer.Option(min=1, help="Models to train at a time.")] = 2,
     kit: KitOption = "world",
+    workers: Workers = 2,
+    cluster: ClusterAddress = None,
+    gpus: Gpus = 0.0,
+    units: MostUnits = None,
+    minutes: MostMinutes = None,
+    report_only: ReportOnly = False,
     as_json: AsJson = False,
 ) -> None:
     """Attack several arms of a benchmark of the embedded world, as visard attack does one: a column a tier.
 
+    Units are the models of the attacker's own people, what a leaked model draws (T5), and the attack on an
+    arm. Stopped at any time, or after a slice of them, the same command goes on.
+
     \b
     visard bench attackers bench/ --arms none,0.1,0.5 --tier T3
+    visard bench attackers bench/ --workers 4 --minutes 60
     """
     from visard.attacks import TIERS
     from visard.attacks.result import as_tree
     from visard.benchmark import attackers as table
-    from visard.benchmark.attack import Attackers, attack_benchmark
+    from visard.benchmark import catalogue
+    from visard.benchmark.attack import Attackers, Campaign
+    from visard.benchmark.job import Slice
     from visard.benchmark.people import world_people
     from visard.benchmark.protocol import Protocol, parse_arms
 
     if tier not in TIERS:
         raise InputError(f"There is no attack tier {tier}.", f"Choose one of {', '.join(TIERS)}.")
-    if Protocol.of(out).people:
+    protocol = Protocol.of(out)
+    if protocol.people:
         raise InputError(
             f"The people of {out} are from a folder, and these attackers know the embedded world.",
             "Use visard attack with --attacker and --gallery.",
         )
     own = Attackers(world_people("attacker_dev", dev), world_people("attacker_train", train), leaked, workers)
-    tiers = TIERS[: TIERS.index(tier) + 1]
-    with progress() as report:
-        found = {
-            arm: attack_benchmark(out, arm, own, tiers=tiers, kit=kit, seed=seed, progress=report)
-            for arm in parse_arms(arms)
-        }
-    table.write(found, out / TABLES)
-    result({arm: as_tree(each) for arm, each in found.items()}, as_json, table.markdown(found))
+    campaign = Campaign(
+        out=out,
+        arms=parse_arms(arms),
+        attackers=own,
+        tiers=TIERS[: TIERS.index(tier) + 1],
+        kit=kit,
+        seed=seed,
+    )
+    if not report_only:
+        with progress() as report:
+            campaign.run(execute=_executor(cluster, gpus), part=Slice(units, minutes), progress=report)
+    found, left = campaign.found(), campaign.left()
+    hours = catalogue.cost(left.models, campaign.training, protocol, campaign.own)
+    values = {
+        "table": table.NAME,
+        "files": [str(file) for file in table.write(found, out / TABLES)],
+        "units": campaign.size,
+        "left": len(left),
+        "core_hours": hours,
+        "arms": {arm: as_tree(each) for arm, each in found.items()},
+    }
+    result(values, as_json, table.markdown(found))
+    _note_left(len(left), campaign.size, hours)
 
 
 def list_tables(
@@ -155,20 +199,11 @@ def _command(table: Table) -> Callable[..., None]:
             float | None, typer.Option(min=0, help="Guidance.", show_default="that of the class pictures")
         ] = None,
         device: Annotated[str, typer.Option(help="Where to train and sample: cpu, cuda, mps.")] = "cpu",
-        workers: Annotated[int, typer.Option(min=1, help="Units at a time, each on one thread.")] = 2,
-        cluster: Annotated[
-            str | None,
-            typer.Option(
-                metavar="ADDRESS", help="Do units on a Ray cluster that sees OUT.", show_default=False
-            ),
-        ] = None,
-        gpus: Annotated[float, typer.Option(min=0, help="Share of a GPU a unit takes on the cluster.")] = 0.0,
-        units: Annotated[
-            int | None, typer.Option(min=0, help="Do at most so many units.", show_default=False)
-        ] = None,
-        minutes: Annotated[
-            float | None, typer.Option(min=0, help="Stop after so many minutes.", show_default=False)
-        ] = None,
+        workers: Workers = 2,
+        cluster: ClusterAddress = None,
+        gpus: Gpus = 0.0,
+        units: MostUnits = None,
+        minutes: MostMinutes = None,
         beside: Annotated[
             list[Path] | None,
             typer.Option(metavar="OUT", help="Another benchmark whose rows follow; repeatable."),
@@ -176,9 +211,7 @@ def _command(table: Table) -> Callable[..., None]:
         keep_models: Annotated[
             bool, typer.Option("--keep-models", help="Do not delete a unit's model.")
         ] = False,
-        report_only: Annotated[
-            bool, typer.Option("--report-only", help="Only write the table, from the finished units.")
-        ] = False,
+        report_only: ReportOnly = False,
         as_json: AsJson = False,
     ) -> None:
         from visard.benchmark import catalogue, job
@@ -268,13 +301,17 @@ def _report(
         "core_hours": hours,
     }
     result(values, as_json, layout.markdown(table, measured))
-    if undone:
-        note(f"{len(undone)} of {len(wanted)} units are left{_hours(hours)}: the same command goes on.")
+    _note_left(len(undone), len(wanted), hours)
+
+
+def _note_left(left: int, units: int, hours: float | None) -> None:
+    if left:
+        note(f"{left} of {units} units are left{_hours(hours)}: the same command goes on.")
 
 
 def _home(out: Path, split: str) -> Path:
     """Where a split's units lie: the attacker's own people are apart, and `attack_benchmark` finds them."""
-    from visard.benchmark.attack import ATTACKER
+    from visard.benchmark.leaks import ATTACKER
 
     return out if split == TEST else out / ATTACKER
 
@@ -309,7 +346,7 @@ def _camera(folk: People | None, lineup: Lineup, kit: Kit) -> Camera:
     return FolderCamera(folk.photos, lineup.clean, kit.backbone().resolution)
 
 
-def _executor(address: str | None, gpus: float) -> Executor[Unit] | None:
+def _executor(address: str | None, gpus: float) -> Executor[Any] | None:
     if address is None:
         return None
     from visard.benchmark.cluster import Cluster
