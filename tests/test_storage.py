@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from visard.storage import (
     require_space,
     save_tensors,
     storage_errors,
+    user_folder,
 )
 
 
@@ -84,6 +86,35 @@ def test_atomic_folder_leaves_the_old_one_when_filling_fails(tmp_path: Path, fai
         raise failure
     assert (target / "a").read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    ("platform", "kind", "variable", "at_home"),
+    [
+        ("linux", "data", "XDG_DATA_HOME", ".local/share"),
+        ("linux", "cache", "XDG_CACHE_HOME", ".cache"),
+        ("darwin", "data", "", "Library/Application Support"),
+        ("darwin", "cache", "", "Library/Caches"),
+        ("win32", "data", "LOCALAPPDATA", "AppData/Local"),
+        ("win32", "cache", "LOCALAPPDATA", "AppData/Local"),
+    ],
+)
+def test_the_users_folders_are_the_platforms(
+    platform: str,
+    kind: Literal["data", "cache"],
+    variable: str,
+    at_home: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    assert user_folder(kind) == tmp_path / at_home / "visard"
+    if variable:
+        monkeypatch.setenv(variable, str(tmp_path / "own"))
+        assert user_folder(kind) == tmp_path / "own" / "visard"
 
 
 def test_require_space(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import math
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from visard.errors import ModelError, StorageError
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 HEADER_KEY = "visard"
 FULL = {errno.ENOSPC, errno.EDQUOT}
+PLACES = {
+    "data": ("Application Support", "XDG_DATA_HOME", ".local/share"),
+    "cache": ("Caches", "XDG_CACHE_HOME", ".cache"),
+}
+"""Where programs keep things: in a Mac's Library, or in the folder of a variable, or at home."""
 
 
 @contextmanager
@@ -67,6 +73,18 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
             _sync(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def user_folder(kind: Literal["data", "cache"]) -> Path:
+    """Where the platform has programs keep a user's data, or what they could make again, of visard."""
+    library, variable, at_home = PLACES[kind]
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / library
+    else:
+        base = os.environ.get(variable, Path.home() / at_home)
+    return Path(base) / "visard"
 
 
 def require_space(path: str | Path, bytes_needed: int) -> None:

@@ -14,6 +14,7 @@ from visard.diffusion.sampling import generate
 from visard.personalization import prior
 from visard.personalization.prior import cache_folder, class_posteriors
 from visard.personalization.settings import PriorSettings
+from visard.storage import user_folder
 
 SETTINGS = PriorSettings(count=3, sampler_steps=1, batch=2)
 PROMPT = "a photo of person"
@@ -95,6 +96,10 @@ def test_a_damaged_cache_is_made_anew(
     assert torch.equal(first.mean, second.mean)
 
 
-def test_the_cache_lies_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_cache_lies_where_the_user_says_or_among_the_users_caches(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("VISARD_CACHE", str(tmp_path))
     assert cache_folder() == tmp_path
+    monkeypatch.delenv("VISARD_CACHE")
+    assert cache_folder() == user_folder("cache")

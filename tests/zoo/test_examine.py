@@ -14,7 +14,7 @@ from support.onnx import write_mean
 from visard.errors import InputError, ModelError
 from visard.faces.detector import Detector
 from visard.faces.recognizer import Recognizer
-from visard.storage import sha256
+from visard.storage import sha256, user_folder
 from visard.zoo import records, table
 from visard.zoo.examine import AGREES, KEPT, UNKNOWN, Models, examine, take_in
 from visard.zoo.examine import published as published_models
@@ -180,14 +180,9 @@ def test_a_record_of_other_pictures_is_refused() -> None:
         records.records()
 
 
-@pytest.mark.parametrize(
-    ("platform", "variable", "end"),
-    [("linux", "XDG_DATA_HOME", "visard/models"), ("win32", "LOCALAPPDATA", "visard/models")],
-)
-def test_the_folder_follows_the_platform(
-    platform: str, variable: str, end: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_the_folder_lies_where_the_user_says_or_among_the_users_data(
+    models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert models_folder() == models
     monkeypatch.delenv("VISARD_MODELS")
-    monkeypatch.setattr("sys.platform", platform)
-    monkeypatch.setenv(variable, str(tmp_path))
-    assert models_folder() == tmp_path / end
+    assert models_folder() == user_folder("data") / "models"

@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import os
-import sys
 from pathlib import Path
 
 import torch
@@ -18,7 +17,7 @@ from visard.errors import ModelError
 from visard.personalization.encoding import encoded
 from visard.personalization.settings import PriorSettings
 from visard.progress import Progress, silent
-from visard.storage import load_tensors, save_tensors, storage_errors
+from visard.storage import load_tensors, save_tensors, storage_errors, user_folder
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +26,8 @@ STAGE = "class pictures"
 
 def cache_folder() -> Path:
     """Where the user's caches lie: $VISARD_CACHE, or `visard` in the platform's cache folder."""
-    if own := os.environ.get("VISARD_CACHE"):
-        return Path(own)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA", str(Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = str(Path.home() / "Library" / "Caches")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
-    return Path(base) / "visard"
+    own = os.environ.get("VISARD_CACHE")
+    return Path(own) if own else user_folder("cache")
 
 
 def class_posteriors(

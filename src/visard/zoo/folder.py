@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from visard.errors import ModelError
 from visard.faces.recognizer import Recognizer, RecognizerRow
 from visard.faces.scrfd import Scrfd
 from visard.settings import from_toml, to_toml
-from visard.storage import atomic_folder, require_space
+from visard.storage import atomic_folder, require_space, user_folder
 from visard.zoo.table import Entry
 
 NOTE = "added.toml"
@@ -28,15 +27,8 @@ class Added:
 
 def models_folder() -> Path:
     """Where published models lie: $VISARD_MODELS, or `visard/models` in the platform's data folder."""
-    if own := os.environ.get("VISARD_MODELS"):
-        return Path(own)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA", str(Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = str(Path.home() / "Library" / "Application Support")
-    else:
-        base = os.environ.get("XDG_DATA_HOME", str(Path.home() / ".local" / "share"))
-    return Path(base) / "visard" / "models"
+    own = os.environ.get("VISARD_MODELS")
+    return Path(own) if own else user_folder("data") / "models"
 
 
 def added(name: str) -> Added | None:
