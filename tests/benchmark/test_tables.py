@@ -68,16 +68,6 @@ def test_tables_of_a_whole_benchmark(bench: Path, protocol: Protocol) -> None:
     assert {file.suffix for file in bench.glob("table.*")} == {".md", ".csv", ".json"}
 
 
-def test_figures_are_put_between_the_marks_of_a_page(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    page.write_text("before\n<!-- x -->\nold\n<!-- /x -->\nafter\n")
-    tables.insert(page, "x", "new\n")
-    tables.insert(page, "x", "new\n")
-    assert page.read_text() == "before\n<!-- x -->\nnew\n<!-- /x -->\nafter\n"
-    with pytest.raises(InputError, match="no place"):
-        tables.insert(page, "y", "new")
-
-
 def test_a_figure_has_a_row_for_the_photos_and_one_for_each_arm(bench: Path) -> None:
     results = job.finished(bench)
     one = person_figure(results, bench, 7, ["none"], PROMPTS[0])

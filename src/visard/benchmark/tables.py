@@ -18,7 +18,6 @@ from rich.text import Text
 from visard.benchmark.acceptance import ADA, ISM, SIMILARITY, Check
 from visard.benchmark.protocol import Protocol, arm_title
 from visard.benchmark.summary import FSR, Interval, Row, Summary
-from visard.errors import InputError
 from visard.storage import atomic_write, finite
 
 NOTHING = "–"
@@ -130,19 +129,6 @@ def as_json(summary: Summary, checks: Sequence[Check], protocol: Protocol) -> st
         "acceptance": [asdict(check) for check in checks],
     }
     return json.dumps(finite(tree), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-
-
-def insert(page: Path, name: str, text: str) -> None:
-    """Put text between the page's marks `<!-- name -->` and `<!-- /name -->`. Raises InputError."""
-    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    try:
-        before, rest = page.read_text(encoding="utf-8").split(begin, 1)
-        _, after = rest.split(end, 1)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{page} has no place for the figures.", f"Put {begin} and {end} where they belong."
-        ) from error
-    atomic_write(page, f"{before}{begin}\n{text.strip()}\n{end}{after}".encode())
 
 
 def _main_lines(summary: Summary, prompt: str) -> list[list[str]]:

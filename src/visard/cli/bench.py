@@ -77,6 +77,7 @@ def main(
     from visard.benchmark import acceptance, job, protocol, summary, tables
     from visard.benchmark.people import world_people
     from visard.kits import open_kit
+    from visard.pages import insert
 
     if not report_only:
         asked = job.Job(
@@ -104,7 +105,7 @@ def main(
     checks = acceptance.acceptance(found, summary.summarize(summary.shared_people(finished)))
     tables.write_tables(out, found, checks, shared)
     if into is not None:
-        tables.insert(into, MAIN, tables.markdown(found, checks, shared))
+        insert(into, MAIN, tables.markdown(found, checks, shared))
     if as_json:
         result(json.loads(tables.as_json(found, checks, shared)), True, "")
     else:

@@ -90,8 +90,8 @@ def check(
     """
     from rich.console import Console
 
-    from visard.benchmark.tables import insert
     from visard.kits import open_kit
+    from visard.pages import insert
     from visard.world import check as checks
 
     with progress() as report:
