@@ -174,6 +174,16 @@ def test_records_that_ship_and_those_made_here_are_both_known(published: Path) -
     assert records.records().keys() == {"a" * 64, "b" * 64}
 
 
+def test_another_record_leaves_the_comments_above_the_first(models: Path) -> None:
+    models.mkdir()
+    file = models / records.RECORDS.name
+    file.write_text("# Similarities of 15 pairs.\n# Two lines.\n\n")
+    for digest in ("a" * 64, "b" * 64):
+        record("small", digest, torch.arange(15.0))
+        assert file.read_text().startswith(f"# Similarities of 15 pairs.\n# Two lines.\n\n[{'a' * 64}]\n")
+    assert records.records().keys() == {"a" * 64, "b" * 64}
+
+
 def test_a_record_of_other_pictures_is_refused() -> None:
     records.RECORDS.write_text(f'["{"a" * 64}"]\nname = "small"\nsimilarities = [0.5]\n')
     with pytest.raises(InputError, match="15 similarities, not 1"):

@@ -7,6 +7,7 @@ model is called.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import tomli_w
@@ -63,12 +64,15 @@ def records() -> dict[str, Record]:
 
 
 def record(name: str, digest: str, found: Tensor) -> None:
-    """Keep the similarities (15,) found under the file of that digest, in the models folder."""
+    """Keep the similarities (15,) found under the file of that digest, in the models folder.
+
+    The comments that the folder's records begin with stay.
+    """
     file = models_folder() / RECORDS.name
     known = read_toml(file) if file.is_file() else {}
     values = [round(value, 4) for value in found.tolist()]
     text = tomli_w.dumps({**known, digest: {"name": name, "similarities": values}})
-    atomic_write(file, text.encode())
+    atomic_write(file, (_leading_comments(file) + text).encode())
 
 
 def disagreement(recognizer: Recognizer, found: Tensor, recorded: Record) -> str:
@@ -87,6 +91,11 @@ def disagreement(recognizer: Recognizer, found: Tensor, recorded: Record) -> str
     ]
     meant = f"; they are those of {fitting[0]}" if fitting else ""
     return f"similarities are up to {off:.3f} off the recorded ones{meant}"
+
+
+def _leading_comments(file: Path) -> str:
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.is_file() else []
+    return "".join(takewhile(lambda line: line.startswith("#") or not line.strip(), lines))
 
 
 def _agree(found: Tensor, wanted: Tensor) -> bool:
