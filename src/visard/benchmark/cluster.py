@@ -30,7 +30,7 @@ class Cluster:
     """
 
     def __init__(self, address: str | None = None, *, gpus: float = 0.0, cpus: float = 1.0) -> None:
-        self.ray = _import_ray()
+        self.ray = import_ray()
         self.gpus, self.cpus = gpus, cpus
         if not self.ray.is_initialized():
             try:
@@ -91,7 +91,8 @@ def _do(token: str, start: Start[Any], unit: Any) -> Failure | None:
     return attempt(_BEGUN[token], unit)
 
 
-def _import_ray() -> Any:
+def import_ray() -> Any:
+    """The module. Raises InputError when the extra is not installed."""
     try:
         import ray
     except ImportError as error:

@@ -13,6 +13,7 @@ from visard.cli import (
     attack,
     audit,
     bench,
+    bench_scale,
     bench_step,
     bench_tmax,
     demo,
@@ -83,6 +84,7 @@ app.command("demo")(demo.demo)
 bench.app.command("step")(bench_step.step)
 bench.app.command("blueprint")(bench_step.blueprint)
 bench.app.command("tmax")(bench_tmax.tmax)
+bench.app.command("scale")(bench_scale.scale)
 app.add_typer(bench.app, name="bench")
 app.add_typer(models.app, name="models")
 app.add_typer(photos.app, name="photos")
