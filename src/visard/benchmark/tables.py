@@ -74,8 +74,12 @@ def terminal(summary: Summary, checks: Sequence[Check]) -> Group:
 
 
 def markdown(summary: Summary, checks: Sequence[Check], protocol: Protocol) -> str:
-    """The main table, one table a recogniser, the acceptance list and what it was measured with."""
+    """The main table by prompt, the acceptance list, and every recogniser over all prompts.
+
+    What each of them says of each prompt is in the CSV.
+    """
     lines = [_caption(summary, protocol), ""]
+    overall = summary.prompts[-1]
     for prompt in summary.prompts:
         lines += [f"**{prompt}**", "", *_table(COLUMNS, _main_lines(summary, prompt)), ""]
     lines += ["### What must hold", ""]
@@ -83,17 +87,11 @@ def markdown(summary: Summary, checks: Sequence[Check], protocol: Protocol) -> s
     for role, title in (("judges", "Judges"), ("surrogates", "Surrogates: these took part in the training")):
         if not summary.recognizers(role):
             continue
-        lines += ["", f"### {title}", ""]
-        header = ["recogniser", "arm", "prompt", *(name for name, _ in JUDGE_COLUMNS)]
+        lines += ["", f"### {title}", "", f"Of {overall}.", ""]
+        header = ["recogniser", "arm", *(name for name, _ in JUDGE_COLUMNS)]
         rows = [
-            [
-                name,
-                arm_title(arm),
-                prompt,
-                *(_cell(summary.find(arm, prompt, name, f)) for _, f in JUDGE_COLUMNS),
-            ]
+            [name, arm_title(arm), *(_cell(summary.find(arm, overall, name, f)) for _, f in JUDGE_COLUMNS)]
             for name in summary.recognizers(role)
-            for prompt in summary.prompts
             for arm in summary.arms
         ]
         lines += _table(header, rows)
