@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DDPMScheduler, StableDiffusionPipeline
+from diffusers import DDPMScheduler
 from diffusers.utils.torch_utils import randn_tensor
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
@@ -125,7 +125,7 @@ class Plain:
         if self.settings.train_text_encoder:
             layers["text_encoder_lora_layers"] = self.text_encoder
         states = {name: get_peft_model_state_dict(network) for name, network in layers.items()}
-        StableDiffusionPipeline.save_lora_weights(folder, **states)
+        self.pipeline.save_lora_weights(folder, **states)
 
     def _loss(self, images: Tensor, stage: Stage, rows: slice) -> Tensor:
         latents = self._encode(images)
