@@ -34,7 +34,16 @@ from visard.storage import atomic_write
 REQUEST_FILE = "generate.json"
 BATCH = 8
 
-__all__ = ["audit", "generate", "load_model", "open_kit", "personalize", "protect", "select_photos"]
+__all__ = [
+    "audit",
+    "generate",
+    "load_model",
+    "open_kit",
+    "personalize",
+    "protect",
+    "select_photos",
+    "write_report",
+]
 
 
 def personalize(
@@ -244,9 +253,24 @@ def audit(
         progress=progress,
     )
     if report is not None:
-        licences = {f"{each.model} ({each.role})": each.weights for each in models.licences()}
-        atomic_write(report, render_report(found, [person], licences=licences).encode())
+        write_report(report, found, models, [person])
     return found
+
+
+def write_report(
+    file: str | Path,
+    found: AuditResult,
+    kit: Kit,
+    people: Sequence[Person] = (),
+    *,
+    title: str = "Linkability audit",
+) -> None:
+    """Write an audit through `kit` as one HTML page; without `people` it holds figures alone.
+
+    Raises StorageError.
+    """
+    licences = {f"{each.model} ({each.role})": each.weights for each in kit.licences()}
+    atomic_write(file, render_report(found, people, title=title, licences=licences).encode())
 
 
 def _selector(kit: Kit, size: int) -> Selector:

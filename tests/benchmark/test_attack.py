@@ -14,6 +14,7 @@ import pytest
 from support.bench import JOB, camera
 from visard.attacks import TIERS, AttackSettings, AttackTier
 from visard.benchmark import attack, attackers, job, leaks
+from visard.benchmark.attack_report import audit_campaign
 from visard.benchmark.protocol import Protocol, Unit
 from visard.errors import InputError, TrainingError
 from visard.personalization import personalize
@@ -21,11 +22,21 @@ from visard.pool import Start, Watch
 
 SETTINGS = AttackSettings(draws=20, pictures_out=(1, 2), tuning_steps=2, folds=2)
 ATTACKERS = attack.Attackers(dev=(30, 31), train=(40, 41, 42), leaked=1, workers=1)
+ARMS = ("none", "0.1")
+
+
+def campaign(bench: Path, kit: str, tiers: tuple[str, ...], *arms: str, **changes: Any) -> attack.Campaign:
+    """Asked anew each time, as a command is."""
+    own = replace(ATTACKERS, **changes)
+    return attack.Campaign(
+        out=bench, arms=arms or ("none",), attackers=own, tiers=tiers, kit=kit, settings=SETTINGS
+    )
 
 
 def run(bench: Path, kit: str, tiers: tuple[str, ...], **changes: Any) -> list[AttackTier]:
-    own = replace(ATTACKERS, **changes)
-    return attack.attack_benchmark(bench, "none", own, tiers=tiers, kit=kit, settings=SETTINGS, camera=camera)
+    asked = campaign(bench, kit, tiers, **changes)
+    asked.run(camera=camera)
+    return asked.found()["none"]
 
 
 def never(*_: Any, **__: Any) -> None:
@@ -64,7 +75,7 @@ def test_all_tiers_then_again_without_any_training(
 
 def test_what_stands_in_the_way_is_said(bench: Path, kit: str) -> None:
     with pytest.raises(InputError, match=r"No unit of the arm 0\.3"):
-        attack.attack_benchmark(bench, "0.3", ATTACKERS, tiers=("T0",), kit=kit, camera=camera)
+        campaign(bench, kit, ("T0",), "0.3").run(camera=camera)
     with pytest.raises(InputError, match="among those under attack"):
         run(bench, kit, ("T0",), dev=(7, 30))
     with pytest.raises(InputError, match="--keep-models"):
@@ -74,16 +85,9 @@ def test_what_stands_in_the_way_is_said(bench: Path, kit: str) -> None:
         run(bench / "elsewhere", kit, ("T0",))
 
 
-def campaign(bench: Path, kit: str, tiers: tuple[str, ...]) -> attack.Campaign:
-    """Asked anew each time, as a command is."""
-    return attack.Campaign(
-        out=bench, arms=("none", "0.1"), attackers=ATTACKERS, tiers=tiers, kit=kit, settings=SETTINGS
-    )
-
-
 def test_slice_by_slice_comes_to_what_the_whole_does(bench: Path, kit: str) -> None:
     """Two arms up to T1: models of two development people each, then an attack each."""
-    asked = campaign(bench, kit, TIERS[:2])
+    asked = campaign(bench, kit, TIERS[:2], *ARMS)
     assert asked.size == 6
     assert [len(part) for part in (asked.left().models, asked.left().leaks, asked.left().arms)] == [4, 0, 2]
     assert "No attack is finished" in attackers.markdown(asked.found())
@@ -94,16 +98,16 @@ def test_slice_by_slice_comes_to_what_the_whole_does(bench: Path, kit: str) -> N
         (job.Slice(units=0), 1),
         (job.Slice(), 0),
     ):
-        campaign(bench, kit, TIERS[:2]).run(camera=camera, part=part)
-        assert len(campaign(bench, kit, TIERS[:2]).left()) == left
-    found = campaign(bench, kit, TIERS[:2]).found()
+        campaign(bench, kit, TIERS[:2], *ARMS).run(camera=camera, part=part)
+        assert len(campaign(bench, kit, TIERS[:2], *ARMS).left()) == left
+    found = campaign(bench, kit, TIERS[:2], *ARMS).found()
     assert list(found) == ["none", "0.1"]
     assert found["none"] == run(bench, kit, TIERS[:2])
     table = attackers.markdown(found)
     assert "| arm | T0 | T1 |" in table
     assert "| 0.1 |" in table
     # Whoever asks something else is not given this.
-    assert len(campaign(bench, kit, TIERS[:1]).left()) == 2
+    assert len(campaign(bench, kit, TIERS[:1], *ARMS).left()) == 2
     assert replace(asked, settings=replace(SETTINGS, seed=1)).found() == {}
     assert replace(asked, attackers=replace(ATTACKERS, dev=(30, 32))).found() == {}
 
@@ -119,7 +123,7 @@ def test_every_kind_of_work_goes_to_the_executor(
         given.extend(units)
         return job.processes(units, start, watch, workers=1)
 
-    asked = replace(campaign(out, kit, TIERS), arms=("none",))
+    asked = campaign(out, kit, TIERS)
     asked.run(camera=camera, execute=execute, part=job.Slice(units=9))
     assert [type(each) for each in given] == [Unit] * 5 + [leaks.Leak] * 4
     left = asked.left()
@@ -149,5 +153,29 @@ def test_an_attack_that_fails_is_said_after_the_others(
     with monkeypatch.context() as patch:
         patch.setattr(attack, "attack", failing)
         with pytest.raises(TrainingError, match="a bad day"):
-            campaign(bench, kit, TIERS[:1]).run(camera=camera)
-    assert campaign(bench, kit, TIERS[:1]).left().arms == ["none"]
+            campaign(bench, kit, TIERS[:1], *ARMS).run(camera=camera)
+    assert campaign(bench, kit, TIERS[:1], *ARMS).left().arms == ["none"]
+
+
+def test_an_audit_of_the_people_under_attack_speaks_of_the_tiers(bench: Path, kit: str) -> None:
+    asked = campaign(bench, kit, TIERS[:1], "0.1")
+    asked.run(camera=camera)
+    alone = audit_campaign(asked)
+    assert {arm.arm for arm in alone.arms} == {"none", "0.1"}  # the undefended one is finished
+    assert [(row.arm, row.tier) for row in alone.tiers] == [("0.1", "T0")]
+    assert "T0 (one picture" in alone.claims[0]
+    assert "of “0.1” are linked." in alone.claims[0]
+    assert (alone.people, alone.gallery) == (2, 5)
+
+    run(bench, kit, TIERS[:1])
+    both = audit_campaign(asked)
+    assert [row.arm for row in both.tiers] == ["none", "0.1"]
+    assert "of “0.1” are linked; undefended" in both.claims[0]
+    assert both.arms == alone.arms
+
+    shutil.rmtree(Unit(7, "none", 0).folder(bench))
+    lacking = audit_campaign(campaign(bench, kit, TIERS[:1], "0.1"))
+    assert {arm.arm for arm in lacking.arms} == {"0.1"}
+    assert lacking.people == 2
+    with pytest.raises(InputError, match="Nobody"):
+        audit_campaign(campaign(bench, kit, TIERS[:1], "0.1", "0.3"))

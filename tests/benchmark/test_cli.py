@@ -4,13 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from typer.testing import CliRunner
 
-from support.bench import camera
+from support.bench import by_number
 from visard.cli.main import app
 from visard.world import sampling
-from visard.world.people import Person
 
 SMALL = [
     "--people",
@@ -26,10 +24,6 @@ SMALL = [
     "--workers",
     "1",
 ]
-
-
-def by_number(who: Person, count: int, *, first: int = 0) -> list[Image.Image]:
-    return camera(who.number, count, first)
 
 
 def test_main_report_and_figure(kit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typer.testing import Result
 
 Run = Callable[..., Result]
 Folders = Callable[..., Path]
+SMALL = ("--pictures", 1, "--strangers", 2, "--steps", 1, "--workers", 1)
 
 
 @pytest.fixture
@@ -49,6 +50,17 @@ def test_folders_of_people_are_attacked(
     assert "cannot show a false-positive rate" in tree["tiers"][0]["cautions"][0]
     assert str(tmp_path) not in found.stdout
 
+    page = tmp_path / "report.html"
+    reported = visard(*command, "--attacker", tmp_path / "others", "--report", page)
+    assert reported.exit_code == 0, reported.stderr
+    assert f"The report is in {page}" in reported.stdout
+    html = page.read_text()
+    assert '<h2 id="tiers">Stronger attacks</h2>' in html
+    assert "Linkability audit with attack tiers" in html
+    assert "published" in html
+    assert "<img" not in html
+    assert str(tmp_path) not in html
+
     alone = visard(*command)
     assert alone.exit_code == 2
     assert "--attacker" in alone.stderr
@@ -60,3 +72,25 @@ def test_folders_of_people_are_attacked(
     empty = visard(*command, "--attacker", tmp_path / "others")
     assert empty.exit_code == 2
     assert "holds no pictures" in empty.stderr
+
+
+def test_a_benchmark_is_attacked_and_reported(visard: Run, bench_kit: str, tmp_path: Path) -> None:
+    out, page = tmp_path / "bench", tmp_path / "report.html"
+    made = visard("bench", "main", out, "--kit", bench_kit, "--people", 2, "--arms", "none,0.1", *SMALL)
+    assert made.exit_code == 0, made.output
+    command = ("attack", out, "--kit", bench_kit, "--tier", "T0", "--dev", 2, "--workers", 1)
+    assert visard(*command, "--arm", "none").exit_code == 0
+    found = visard(*command, "--arm", "0.1", "--report", page, "--json")
+    assert found.exit_code == 0, found.output
+    assert [each["arm"] for each in json.loads(found.stdout)["tiers"]] == ["0.1"]
+    html = page.read_text()
+    assert "of “0.1” are linked; undefended" in html.replace("</strong>", "")
+    assert "<img" not in html
+    many = visard(*command[:-3], 9999, "--arm", "none")
+    assert many.exit_code == 2
+
+
+def test_the_report_is_explained(visard: Run) -> None:
+    words = " ".join(visard("attack", "--help").stdout.replace("│", " ").split())
+    assert "visard attack bench/ --arm 0.1 --tier T3 --report report.html" in words
+    assert "it holds figures and no pictures" in words

@@ -6,31 +6,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-from PIL import Image
 from typer.testing import Result
-
-from support.bench import camera, write_bench_kit
-from support.kits import face_in_the_middle
-from visard.faces.scrfd import Scrfd
-from visard.world import sampling
-from visard.world.people import Person
 
 Command = Callable[..., Result]
 SMALL = ("--people", 1, "--pictures", 1, "--strangers", 2, "--steps", 1, "--workers", 1)
-
-
-def by_number(who: Person, count: int, *, first: int = 0) -> list[Image.Image]:
-    return camera(who.number, count, first)
-
-
-@pytest.fixture
-def bench_kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    (tmp_path / "kit").mkdir()
-    monkeypatch.setenv("VISARD_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(Scrfd, "detect", face_in_the_middle)
-    monkeypatch.setattr(sampling, "pictures", by_number)
-    return write_bench_kit(tmp_path / "kit")
 
 
 def test_a_table_slice_by_slice(visard: Command, bench_kit: str, tmp_path: Path) -> None:

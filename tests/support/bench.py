@@ -15,6 +15,7 @@ from visard.benchmark.job import Job
 from visard.benchmark.protocol import Lineup, Sampling, Unit
 from visard.faces.scrfd import Scrfd
 from visard.pool import Start
+from visard.world.people import Person
 
 SAMPLING = Sampling(pictures=2, steps=1)
 LINEUP = Lineup(training=4, clean=2, strangers=3, each=2)
@@ -37,6 +38,11 @@ def camera(person: int, count: int, first: int) -> list[Image.Image]:
         coarse = Image.fromarray((pattern + noise).astype(np.uint8))
         photos.append(coarse.resize((40, 40), Image.Resampling.BICUBIC))
     return photos
+
+
+def by_number(who: Person, count: int, *, first: int = 0) -> list[Image.Image]:
+    """Stands in for `visard.world.sampling.pictures`."""
+    return camera(who.number, count, first)
 
 
 def begin_with_faces(start: Start[Unit], cache: Path) -> Callable[[Unit], None]:

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from visard.attacks.attack import attack
 from visard.attacks.eyes import Eyes
-from visard.attacks.inputs import PUBLISHED, AttackSettings, Knowledge, Known, Source
+from visard.attacks.inputs import PUBLISHED, AttackSettings, Knowledge, Known, Source, read
 from visard.attacks.result import AttackTier
+from visard.audit.inputs import Person
 from visard.errors import InputError
 from visard.images import SUFFIXES, center_crop, read_folder, to_tensor
 from visard.progress import Progress, silent
@@ -64,6 +65,17 @@ def known_people(folder: Path) -> dict[str, Known]:
             photos, drawn | {name: pictures_of(each) for name, each in sources.items()}
         )
     return people
+
+
+def as_audited(folder: Path) -> list[Person]:
+    """Everyone in a folder of people as an audit has them: their drawn pictures are one arm.
+
+    Raises InputError.
+    """
+    return [
+        Person(read(each.photos), {PUBLISHED: read(each.pictures[PUBLISHED])})
+        for each in known_people(folder).values()
+    ]
 
 
 def strangers(folder: Path) -> dict[str, Source]:

@@ -156,7 +156,7 @@ class Campaign:
         """The model files of T5: of the people under attack, then of the attacker's own."""
         if not self._leaks:
             return []
-        subjects = [Leak(unit) for units in self._subjects.values() for unit in units]
+        subjects = [Leak(unit) for units in self.subjects.values() for unit in units]
         return subjects + [Leak(unit, own=True) for unit in self.training.units]
 
     def key(self, arm: str) -> str:
@@ -166,7 +166,7 @@ class Campaign:
                 "protocol": self.protocol.content,
                 "arm": arm,
                 "seed": self.seed,
-                "people": [unit.person for unit in self._subjects[arm]],
+                "people": [unit.person for unit in self.subjects[arm]],
                 "strangers": [folder.name for folder in self._strangers],
                 "dev": list(self.attackers.dev),
                 "train": list(self._learned),
@@ -180,9 +180,9 @@ class Campaign:
     def attack(self, arm: str, kit: Kit, progress: Progress = silent) -> None:
         """Attack one arm, for which everything is there, and write what is found."""
         side = kit.backbone().resolution
-        subjects = self._subjects[arm]
+        subjects = self.subjects[arm]
         gallery: dict[str, Source] = {_name(unit): _clean(self.out, unit, side) for unit in subjects}
-        gallery |= {f"stranger {each.name}": partial(load_photos, each, side) for each in self._strangers}
+        gallery |= self.strangers(side)
         dev, train = (
             {
                 _name(unit): Known(_clean(self.own, unit, side), self._pictures(Leak(unit, own=True)))
@@ -202,16 +202,20 @@ class Campaign:
         )
         keep(attack_file(self.out, arm), found, self.key(arm))
 
+    def strangers(self, side: int) -> dict[str, Source]:
+        """The photos of the gallery's strangers."""
+        return {f"stranger {each.name}": partial(load_photos, each, side) for each in self._strangers}
+
     def _check(self) -> None:
         """Raise InputError for what stands in the way, before anything takes long."""
-        for arm, units in self._subjects.items():
+        for arm, units in self.subjects.items():
             if not units:
                 raise InputError(
                     f"No unit of the arm {arm} is finished in {self.out}.",
                     "Finish it with visard bench main first.",
                 )
         own = [*self.attackers.dev, *self._learned]
-        under_attack = {unit.person for units in self._subjects.values() for unit in units}
+        under_attack = {unit.person for units in self.subjects.values() for unit in units}
         if under_attack & set(own) or len(set(own)) < len(own):
             raise InputError("The attacker's people are among those under attack.", "Choose others.")
         taps = self._taps()
@@ -257,7 +261,7 @@ class Campaign:
         return self.attackers.train if max(self.tiers, default="") >= "T4" else ()
 
     @cached_property
-    def _subjects(self) -> dict[str, list[Unit]]:
+    def subjects(self) -> dict[str, list[Unit]]:
         """Arm -> the units under attack."""
         finished = [each.unit for each in job.finished(self.out) if each.unit.seed == self.seed]
         return {arm: [unit for unit in finished if unit.arm == arm] for arm in self.arms}
@@ -288,32 +292,6 @@ class Assault:
         """Attack one arm. Raises InputError, ModelError, StorageError."""
         if not job.is_over(self.deadline):
             self.campaign.attack(arm, self.kit, self.progress)
-
-
-def attack_benchmark(
-    out: Path,
-    arm: str,
-    attackers: Attackers,
-    *,
-    tiers: Sequence[str],
-    kit: str = "world",
-    seed: int = 0,
-    settings: AttackSettings | None = None,
-    camera: Camera = world_camera,
-    progress: Progress = silent,
-) -> list[AttackTier]:
-    """Attack a finished benchmark's arm, as `Campaign` does it; what is found is kept in `attack_file`."""
-    campaign = Campaign(
-        out=out,
-        arms=[arm],
-        attackers=attackers,
-        tiers=tiers,
-        kit=kit,
-        seed=seed,
-        settings=settings or AttackSettings(),
-    )
-    campaign.run(camera=camera, progress=progress)
-    return campaign.found()[arm]
 
 
 def attack_file(out: Path, arm: str) -> Path:

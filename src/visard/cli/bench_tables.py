@@ -102,7 +102,7 @@ def attackers(
     visard bench attackers bench/ --arms none,0.1,0.5 --tier T3
     visard bench attackers bench/ --workers 4 --minutes 60
     """
-    from visard.attacks import TIERS
+    from visard.attacks import TIERS, AttackSettings
     from visard.attacks.result import as_tree
     from visard.benchmark import attackers as table
     from visard.benchmark import catalogue
@@ -127,6 +127,7 @@ def attackers(
         tiers=TIERS[: TIERS.index(tier) + 1],
         kit=kit,
         seed=seed,
+        settings=AttackSettings(seed=seed),
     )
     if not report_only:
         with progress() as report:
