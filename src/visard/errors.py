@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 INTERRUPTED = 130
-"""Exit code of a run stopped with Ctrl-C (128 + SIGINT), as shells have it."""
+"""Exit code of a run stopped with Ctrl-C or SIGTERM (128 + SIGINT), as shells have it."""
 
 
 class VisardError(Exception):

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from typer.testing import Result
 
@@ -13,6 +17,8 @@ from visard import api
 from visard.errors import InputError, ModelError, StorageError, TrainingError
 
 Run = Callable[..., Result]
+TIMEOUT = 300.0
+"""Seconds that other processes may take on a busy machine."""
 COMMANDS = [
     "personalize",
     "protect",
@@ -87,6 +93,51 @@ def test_what_the_machine_lacks_is_said(
     assert shown.exit_code == code
     assert message in shown.stderr
     assert "Traceback" not in shown.stderr
+
+
+PROGRAM = """
+from functools import partial
+from pathlib import Path
+
+import support.chores
+from visard.cli.main import app, main
+
+
+@app.command()
+def work(out: Path) -> None:
+    from visard import pool
+
+    pool.run(["endless"], [partial(support.chores.begin, out)] * 2, watch=lambda left: None)
+
+
+main()
+"""
+"""`visard` with a command whose worker process would never end."""
+
+
+def test_sigterm_stops_a_command_and_its_worker_as_ctrl_c_does(tmp_path: Path) -> None:
+    said, begun = tmp_path / "stderr.txt", tmp_path / "endless"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+    command = [sys.executable, "-c", PROGRAM, "work", str(tmp_path)]
+    with said.open("w") as stderr, subprocess.Popen(command, stderr=stderr, env=environment) as process:
+        try:
+            until(lambda: process.poll() is not None or (begun.exists() and begun.read_text() != ""))
+            process.terminate()
+            assert process.wait(TIMEOUT) == 130
+            assert not psutil.pid_exists(int(begun.read_text()))
+        finally:
+            process.kill()
+            if begun.exists() and psutil.pid_exists(worker := int(begun.read_text())):
+                os.kill(worker, signal.SIGKILL)
+    assert said.read_text() == "\nStopped. The same command goes on from what was saved.\n"
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for something that other processes do."""
+    end = time.monotonic() + TIMEOUT
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_a_bug_keeps_its_traceback(visard: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import traceback
 from typing import Annotated, Any
 
@@ -111,5 +112,6 @@ def visard(
 
 
 def main() -> None:
-    """The `visard` program."""
+    """The `visard` program; told to end (SIGTERM), it stops as by Ctrl-C, and its workers with it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app()
