@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import connection, get_context
+from multiprocessing import connection, get_context, parent_process
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -93,6 +95,7 @@ def _serve(pipe: connection.Connection[Any, Any], start: Start[T], threads: int)
     """A worker process: units come in, None or a Failure goes out."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first process ends the others
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by an exception, so that half a file is removed
+    threading.Thread(target=_end_with_the_first, daemon=True).start()
     torch.set_num_threads(threads)
     with suppress(EOFError, BrokenPipeError):  # the first process is gone
         try:
@@ -102,6 +105,14 @@ def _serve(pipe: connection.Connection[Any, Any], start: Start[T], threads: int)
             return
         while True:
             pipe.send(attempt(work, pipe.recv()))
+
+
+def _end_with_the_first() -> None:
+    """Killed, the first process can end nobody: so its workers end by themselves, when it does."""
+    first = parent_process()
+    if first is not None:
+        first.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class _Worker(Generic[T]):

@@ -115,21 +115,37 @@ main()
 """`visard` with a command whose worker process would never end."""
 
 
-def test_sigterm_stops_a_command_and_its_worker_as_ctrl_c_does(tmp_path: Path) -> None:
+STOPPED = "\nStopped. The same command goes on from what was saved.\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "words"), [(signal.SIGTERM, 130, STOPPED), (signal.SIGKILL, -9, "")]
+)
+def test_a_command_that_is_ended_ends_its_worker(
+    tmp_path: Path, sent: signal.Signals, code: int, words: str
+) -> None:
     said, begun = tmp_path / "stderr.txt", tmp_path / "endless"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
     command = [sys.executable, "-c", PROGRAM, "work", str(tmp_path)]
     with said.open("w") as stderr, subprocess.Popen(command, stderr=stderr, env=environment) as process:
         try:
             until(lambda: process.poll() is not None or (begun.exists() and begun.read_text() != ""))
-            process.terminate()
-            assert process.wait(TIMEOUT) == 130
-            assert not psutil.pid_exists(int(begun.read_text()))
+            process.send_signal(sent)
+            assert process.wait(TIMEOUT) == code
+            until(lambda: not runs(int(begun.read_text())))
         finally:
             process.kill()
-            if begun.exists() and psutil.pid_exists(worker := int(begun.read_text())):
+            if begun.exists() and runs(worker := int(begun.read_text())):
                 os.kill(worker, signal.SIGKILL)
-    assert said.read_text() == "\nStopped. The same command goes on from what was saved.\n"
+    assert said.read_text() == words
+
+
+def runs(number: int) -> bool:
+    """Whether there is such a process; one that has ended may still be listed, as a zombie."""
+    try:
+        return psutil.Process(number).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def until(holds: Callable[[], bool]) -> None:
