@@ -13,9 +13,9 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+
+from support.pictures import picture
 
 VARIABLE = "VISARD_REAL_DATA"
 EIGHT_BIT = "bitsandbytes"
@@ -45,12 +45,6 @@ def real_data() -> Path:
     folder = Path(os.environ[VARIABLE])
     assert (folder / "photos" / "lfw10x10").is_dir(), f"{VARIABLE}={folder} holds no photos/lfw10x10"
     return folder
-
-
-def picture(seed: int = 0, width: int = 64, height: int = 64) -> Image.Image:
-    """A smooth coloured picture that differs by seed."""
-    small = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
-    return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from typer.testing import Result
 
-from conftest import picture
 from support.kits import QUICK, two_recognizers, write_kit
+from support.pictures import picture
 from visard import api, kits
 from visard.cli import demo
 from visard.world import sampling

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from conftest import picture
+from support.pictures import picture
 from visard.cli.console import Lines
 from visard.people import Easel, Order, Sitter
 

@@ -7,7 +7,7 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor2_0
 from torch import Tensor
 
-from conftest import picture
+from support.pictures import picture
 from visard.diffusion.backbone import Backbone, Posterior
 from visard.diffusion.conditioning import Conditioning
 from visard.diffusion.lora import add_lora

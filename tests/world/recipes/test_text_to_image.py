@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.world.recipes.conftest import save, stand_in
 
+from support.blobs import save, stand_in
 from visard.diffusion.backbone import Backbone
 from visard.errors import ModelError
 from visard.world.recipes import Job, build
