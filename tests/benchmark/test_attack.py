@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +112,16 @@ def test_slice_by_slice_comes_to_what_the_whole_does(bench: Path, kit: str) -> N
     assert len(campaign(bench, kit, TIERS[:1], *ARMS).left()) == 2
     assert replace(asked, settings=replace(SETTINGS, seed=1)).found() == {}
     assert replace(asked, attackers=replace(ATTACKERS, dev=(30, 32))).found() == {}
+
+
+def test_what_a_worker_starts_with_can_be_sent_to_it(bench: Path, kit: str) -> None:
+    asked = campaign(bench, kit, TIERS, *ARMS)
+    assert len(asked.left()) == asked.size  # it has read the folder
+    (received,) = pickle.loads(pickle.dumps(partial(attack.Assault, asked, None))).args[:1]
+    assert received == asked
+    assert received.key("0.1") == asked.key("0.1")
+    taps = leaks.Taps(bench, kit, 1)
+    assert taps.files(pickle.loads(pickle.dumps(asked.leaks[-1]))) == taps.files(asked.leaks[-1])
 
 
 def test_every_kind_of_work_goes_to_the_executor(
