@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from visard.errors import InputError
+from visard.storage import finite
 
 MINIMUM = 4
 """Photos a run needs at least: two to learn the person from, two to protect."""
@@ -156,12 +157,8 @@ class Selection:
                     "verdict": shot.verdict,
                     "reasons": list(shot.said),
                     "faces": len(shot.sightings),
-                    "measures": {name: _plain(value) for name, value in shot.measures.items()},
+                    "measures": finite(shot.measures, 6),
                 }
                 for shot in self.shots
             ],
         }
-
-
-def _plain(value: float) -> float | None:
-    return round(value, 4) if value == value else None
