@@ -4,16 +4,19 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Literal
 
 import pytest
 import torch
 
-from visard.errors import ModelError, StorageError
+from visard.errors import BusyError, ModelError, StorageError
 from visard.storage import (
     atomic_folder,
     atomic_write,
+    claimed,
     finite,
     load_tensors,
     require_space,
@@ -73,6 +76,26 @@ def test_atomic_folder_appears_whole(tmp_path: Path) -> None:
         (folder / "b").write_text("2")
     assert [file.name for file in target.iterdir()] == ["b"]
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_claimed_folder_is_one_commands_alone_until_it_ends(tmp_path: Path) -> None:
+    with claimed(tmp_path / "run"):
+        with pytest.raises(BusyError, match="at work in"), claimed(tmp_path / "run"):
+            pytest.fail("two at once")
+        with claimed(tmp_path / "other"):
+            pass
+    with claimed(tmp_path / "run"):
+        pass
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_what_a_killed_command_claimed_is_free(tmp_path: Path) -> None:
+    script = "import os, sys; from visard.storage import claimed\nwith claimed(sys.argv[1]):\n    os._exit(9)"
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    assert killed.returncode == 9
+    assert [each.name for each in tmp_path.iterdir()] == [".lock"]
+    with claimed(tmp_path):
+        pass
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), ValueError(), OSError(errno.ENOSPC, "full")])

@@ -44,6 +44,12 @@ class TrainingError(VisardError):
     exit_code = 5
 
 
+class BusyError(VisardError):
+    """A folder in which another visard command is at work."""
+
+    exit_code = 6
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether `error` says that the machine's or a GPU's memory is full, in Python's words or in torch's."""
     # torch's class is too slow to import for a check, and on a CPU it raises a plain RuntimeError.

@@ -11,16 +11,20 @@ import secrets
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from visard.errors import ModelError, StorageError
+from filelock import FileLock, Timeout
+
+from visard.errors import BusyError, ModelError, StorageError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 HEADER_KEY = "visard"
+LOCK = ".lock"
+"""File in a folder that a command is at work in; of a killed one it may stay, and is nobody's."""
 FULL = {errno.ENOSPC, errno.EDQUOT}
 PLACES = {
     "data": ("Application Support", "XDG_DATA_HOME", ".local/share"),
@@ -73,6 +77,31 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
             _sync(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def claimed(folder: str | Path) -> Iterator[None]:
+    """Keep `folder` to this process while it works there.
+
+    Raises BusyError when another process has it, StorageError.
+    """
+    file = Path(folder) / LOCK
+    with storage_errors(folder):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock = FileLock(file, timeout=0)
+            lock.acquire()
+        except Timeout as error:
+            raise BusyError(
+                f"Another visard command is at work in {folder}.",
+                "Wait for it, stop it, or choose another folder.",
+            ) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows keeps files that are open
+            file.unlink(missing_ok=True)
+        lock.release()
 
 
 def user_folder(kind: Literal["data", "cache"]) -> Path:

@@ -28,6 +28,7 @@ from visard.errors import InputError
 from visard.faces.scrfd import Scrfd
 from visard.images import read_image
 from visard.kits import open_kit
+from visard.storage import claimed
 
 ARMS = ("none", "0.1", "surrogates-1", "random+clean", "pixelate-8", "strangers")
 ALL = replace(JOB, arms=ARMS)
@@ -69,6 +70,17 @@ def sliced(
 
 def pictures(out: Path, protocol: Protocol, person: int, arm: str) -> torch.Tensor:
     return UnitJob(Unit(person, arm, 0), protocol, out).pictures_of(PHOTO)
+
+
+def test_a_unit_that_another_command_is_at_is_left_to_it(
+    sliced: Path, protocol: Protocol, kit: str, tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(sliced, tmp_path / "bench"))
+    unit = Unit(7, "pixelate-8", 0)
+    shutil.rmtree(unit.folder(out))
+    with claimed(unit.folder(out)):
+        job.run(ALL, protocol, out, kit=kit, camera=camera)
+        assert job.left(ALL, protocol, out) == [unit]
 
 
 def test_slices_end_where_the_whole_would(sliced: Path, protocol: Protocol) -> None:

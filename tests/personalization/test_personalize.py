@@ -15,11 +15,12 @@ import torch
 from personalization.fakes import FakeDetector, photos, recognizer
 from personalization.runs import MOVES, SETTINGS, same, start, weights, with_decoupling
 from visard.diffusion.backbone import Backbone
-from visard.errors import InputError, TrainingError
+from visard.errors import BusyError, InputError, TrainingError
 from visard.personalization.record import Record
 from visard.personalization.session import Session
 from visard.personalization.settings import FineTuningSettings, PreviewSettings
 from visard.settings import from_toml
+from visard.storage import claimed
 
 LORA = replace(SETTINGS, method="lora")
 Fresh = Callable[[], Backbone]
@@ -247,6 +248,11 @@ def test_captions_replace_the_instance_prompt(tmp_path: Path, fresh: Fresh, cach
         tmp_path / "b", fresh(), cache, captions=["a photo of sks person with glasses", None, None, None]
     )
     assert not same(weights(plain), weights(captioned))
+
+
+def test_two_runs_in_one_folder_are_refused(tmp_path: Path, backbone: Backbone, cache: Path) -> None:
+    with claimed(tmp_path / "run"), pytest.raises(BusyError, match="at work"):
+        start(tmp_path / "run", backbone, cache)
 
 
 def test_a_run_that_diverges_stops_with_advice(tmp_path: Path, backbone: Backbone, cache: Path) -> None:

@@ -36,6 +36,8 @@ COLUMNS = (
     "real",
 )
 """Of the main table. Ranks, match rates and strangers are ArcFace's; "all" counts a lost face as 0."""
+NARROW = ("arm", "faces", "ISM", "change", "ADA", "rank 1", "TMR @ 1e-3")
+"""Columns that fit a terminal; the files have all."""
 JUDGE_COLUMNS = (
     ("similarity", SIMILARITY),
     ("all pictures", "similarity_all"),
@@ -61,11 +63,14 @@ def terminal(summary: Summary, checks: Sequence[Check]) -> Group:
     """The main table, prompt by prompt, and the acceptance list, in colour."""
     parts: list[Table | Text] = []
     for prompt in summary.prompts:
-        table = Table(title=prompt, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
-        for index, name in enumerate(COLUMNS):
-            table.add_column(name, justify="right" if index else "left")
+        table = Table(
+            title=prompt, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+        )
+        shown = [COLUMNS.index(name) for name in NARROW]
+        for index in shown:
+            table.add_column(COLUMNS[index], justify="right" if index else "left")
         for line in _main_lines(summary, prompt):
-            table.add_row(*line)
+            table.add_row(*(line[index].replace(" [", "\n[").replace(" (", "\n(") for index in shown))
         parts.append(table)
     styles = {True: "green", False: "bold red", None: "dim"}
     for check in checks:

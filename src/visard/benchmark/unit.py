@@ -26,7 +26,7 @@ from visard.benchmark.scoring import Panel
 from visard.benchmark.usefulness import Usefulness
 from visard.budget import Budget
 from visard.diffusion.sampling import generate
-from visard.errors import InputError
+from visard.errors import BusyError, InputError
 from visard.faces.detector import Detector
 from visard.images import read_image, save_image, to_tensor
 from visard.kits import Kit, open_kit
@@ -34,7 +34,7 @@ from visard.models import load_model
 from visard.personalization import personalize
 from visard.personalization.record import RUN_FILE, library_versions
 from visard.progress import Progress, silent
-from visard.storage import atomic_write, save_tensors, storage_errors
+from visard.storage import atomic_write, claimed, save_tensors, storage_errors
 
 RESULT_FILE = "result.json"
 UNIT_FILE = "unit.json"
@@ -85,12 +85,14 @@ class Workshop:
         self.examiner = self.trainer if self.protocol.device == "cpu" else open_kit(kit)
 
     def __call__(self, unit: Unit) -> None:
-        """Do what is left of the unit, or of the time. Raises VisardError; what was done stays done."""
-        if read_result(unit, self.protocol, self.out) is not None:
-            return
-        with suppress(OutOfTimeError):
-            self._check_time()
-            self._finish(UnitJob(unit, self.protocol, self.out))
+        """Do what is left of the unit, or of the time, unless another command is at it.
+
+        Raises VisardError; what was done stays done.
+        """
+        with suppress(OutOfTimeError, BusyError), claimed(unit.folder(self.out)):
+            if read_result(unit, self.protocol, self.out) is None:
+                self._check_time()
+                self._finish(UnitJob(unit, self.protocol, self.out))
 
     def _finish(self, job: UnitJob) -> None:
         seconds: dict[str, float] = {}

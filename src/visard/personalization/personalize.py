@@ -27,7 +27,7 @@ from visard.personalization.record import RUN_FILE, is_finished, run_key, write_
 from visard.personalization.session import Session
 from visard.personalization.settings import PersonalizationSettings
 from visard.progress import Progress, silent
-from visard.storage import atomic_write, require_space
+from visard.storage import atomic_write, claimed, require_space
 
 STAGE = "personalization"
 CHECKING, ENCODING, CHECKPOINT, WRITING = "checking photos", "encoding photos", "checkpoint", "writing model"
@@ -66,7 +66,7 @@ def run(
 
     A run that was stopped continues from its checkpoint, a finished one is returned as it is; `resume=False`
     begins anew. `names` of photos appear in error messages alone; a caption replaces the instance prompt.
-    Raises InputError, StorageError, TrainingError, ModelError.
+    Raises InputError, StorageError, TrainingError, ModelError; BusyError when another run is at work there.
     """
     folder = Path(folder)
     if settings.needs_identity and not surrogates:
@@ -84,31 +84,36 @@ def run(
         names=names,
     )
     key = run_key(settings, prepared, backbone, recognizers, detector)
-    checkpoints = Checkpoints(folder / "checkpoint", key, every=settings.output.checkpoint_every)
-    if not resume:
-        checkpoints.delete()
-        (folder / RUN_FILE).unlink(missing_ok=True)
-    elif is_finished(folder, key):
-        checkpoints.delete()
-        return Result(folder, _model_path(settings, folder), json.loads((folder / HISTORY_FILE).read_text()))
-    progress(CHECKING, len(photos), len(photos))
-    snapshot = checkpoints.load()
-    with memory_errors(settings):
-        session = Session(settings, prepared, backbone, recognizers, detector, cache=cache, progress=progress)
-        if snapshot is None:
-            require_space(folder, session.bytes_needed())
-        else:
-            session.restore(snapshot)
-        progress(ENCODING, len(photos), len(photos))
-        with closing(session):
-            _make_moves(session, checkpoints, folder, progress)
-    model = _write_model(settings, backbone, folder)
-    history = session.history.table()
-    atomic_write(folder / HISTORY_FILE, json.dumps(history, indent=1).encode())
-    write_record(folder, settings, prepared, backbone, key)
-    checkpoints.delete()  # it holds the photos
-    progress(WRITING, 1, 1)
-    return Result(folder, model, history, session.iddm.images.cpu())
+    with claimed(folder):
+        checkpoints = Checkpoints(folder / "checkpoint", key, every=settings.output.checkpoint_every)
+        if not resume:
+            checkpoints.delete()
+            (folder / RUN_FILE).unlink(missing_ok=True)
+        elif is_finished(folder, key):
+            checkpoints.delete()
+            return Result(
+                folder, _model_path(settings, folder), json.loads((folder / HISTORY_FILE).read_text())
+            )
+        progress(CHECKING, len(photos), len(photos))
+        snapshot = checkpoints.load()
+        with memory_errors(settings):
+            session = Session(
+                settings, prepared, backbone, recognizers, detector, cache=cache, progress=progress
+            )
+            if snapshot is None:
+                require_space(folder, session.bytes_needed())
+            else:
+                session.restore(snapshot)
+            progress(ENCODING, len(photos), len(photos))
+            with closing(session):
+                _make_moves(session, checkpoints, folder, progress)
+        model = _write_model(settings, backbone, folder)
+        history = session.history.table()
+        atomic_write(folder / HISTORY_FILE, json.dumps(history, indent=1).encode())
+        write_record(folder, settings, prepared, backbone, key)
+        checkpoints.delete()  # it holds the photos
+        progress(WRITING, 1, 1)
+        return Result(folder, model, history, session.iddm.images.cpu())
 
 
 def _make_moves(session: Session, checkpoints: Checkpoints, folder: Path, progress: Progress) -> None:
