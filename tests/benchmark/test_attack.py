@@ -18,6 +18,7 @@ from visard.attacks import TIERS, AttackSettings, AttackTier
 from visard.benchmark import attack, attackers, job, leaks
 from visard.benchmark.attack_report import audit_campaign
 from visard.benchmark.protocol import Protocol, Unit
+from visard.benchmark.unit import UnitJob
 from visard.errors import InputError, TrainingError
 from visard.personalization import personalize
 from visard.pool import Start, Watch
@@ -85,6 +86,25 @@ def test_what_stands_in_the_way_is_said(bench: Path, kit: str) -> None:
     assert Unit(7, "none", 0).folder(bench).is_dir()
     with pytest.raises(InputError, match="no benchmark"):
         run(bench / "elsewhere", kit, ("T0",))
+
+
+def test_arms_that_train_nothing_are_attacked_by_whose_model_drew_them(
+    protocol: Protocol, kit: str, tmp_path: Path
+) -> None:
+    out, arms = tmp_path / "bench", ("strangers", "pixelate-8", "attributes")
+    job.run(replace(JOB, arms=("none", *arms), keep_models=True), protocol, out, kit=kit, camera=camera)
+    asked = campaign(out, kit, TIERS, *arms)
+    asked.run(camera=camera)
+    found = asked.found()
+    assert [each.tier for each in found["strangers"]] == [each.tier for each in found["pixelate-8"]]
+    assert [each.tier for each in found["pixelate-8"]] == list(TIERS)
+    assert [each.tier for each in found["attributes"]] == [tier for tier in TIERS if tier != "T5"]
+    assert {leak.unit.arm for leak in asked.leaks} == {"none"}
+    assert len(asked.leaks) == 7
+    # Behind a stranger's picture is a stranger's model, and pixels hide nothing from who has the model.
+    assert UnitJob(Unit(8, "strangers", 0), protocol, out).drawn_by == Unit(7, "none", 0)
+    assert UnitJob(Unit(8, "pixelate-8", 0), protocol, out).drawn_by == Unit(8, "none", 0)
+    assert len(asked.left()) == 0
 
 
 def test_slice_by_slice_comes_to_what_the_whole_does(bench: Path, kit: str) -> None:

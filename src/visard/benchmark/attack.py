@@ -24,7 +24,7 @@ from visard.attacks.views import VIEWS
 from visard.benchmark import job
 from visard.benchmark.leaks import ATTACKER, Leak, Taps, read_pictures
 from visard.benchmark.people import CLEAN, STRANGERS, Camera, load_photos, world_camera
-from visard.benchmark.protocol import Protocol, Unit
+from visard.benchmark.protocol import Protocol, Unit, with_sources
 from visard.benchmark.unit import UnitJob
 from visard.errors import InputError
 from visard.kits import Kit, open_kit
@@ -32,6 +32,8 @@ from visard.personalization.record import key_digest
 from visard.progress import Progress, silent
 
 WHOLE = job.Slice()
+MODEL_FILE = "T5"
+"""The tier that has the model file; arms that words alone make have none."""
 
 T = TypeVar("T")
 
@@ -145,7 +147,7 @@ class Campaign:
         return job.Job(
             people=[*self.attackers.dev, *self._learned],
             strangers=[int(folder.name) for folder in self._strangers],
-            arms=self.arms,
+            arms=with_sources(self.arms),
             seeds=[self.seed],
             workers=self.attackers.workers,
             keep_models=self._leaks or self.attackers.keep_models,
@@ -156,8 +158,9 @@ class Campaign:
         """The model files of T5: of the people under attack, then of the attacker's own."""
         if not self._leaks:
             return []
-        subjects = [Leak(unit) for units in self.subjects.values() for unit in units]
-        return subjects + [Leak(unit, own=True) for unit in self.training.units]
+        subjects = [self._leak(unit) for units in self.subjects.values() for unit in units]
+        own = [self._leak(unit, own=True) for unit in self.training.units]
+        return [leak for leak in dict.fromkeys((*subjects, *own)) if leak is not None]
 
     def key(self, arm: str) -> str:
         """A digest of all that an attack's figures depend on."""
@@ -181,21 +184,22 @@ class Campaign:
         """Attack one arm, for which everything is there, and write what is found."""
         side = kit.backbone().resolution
         subjects = self.subjects[arm]
+        from_models = any(self._leak(unit) for unit in subjects)
         gallery: dict[str, Source] = {_name(unit): _clean(self.out, unit, side) for unit in subjects}
         gallery |= self.strangers(side)
         dev, train = (
             {
-                _name(unit): Known(_clean(self.own, unit, side), self._pictures(Leak(unit, own=True)))
+                _name(unit): Known(_clean(self.own, unit, side), self._pictures(unit, own=True))
                 for unit in (Unit(person, arm, self.seed) for person in people)
             }
             for people in (self.attackers.dev, self._learned)
         )
         found = attack(
-            {_name(unit): self._pictures(Leak(unit)) for unit in subjects},
+            {_name(unit): self._pictures(unit) for unit in subjects},
             gallery,
             Knowledge(dev, train),
             lenses(kit),
-            tiers=self.tiers,
+            tiers=[tier for tier in self.tiers if from_models or tier < MODEL_FILE],
             settings=self.settings,
             arm=arm,
             progress=progress,
@@ -244,17 +248,22 @@ class Campaign:
             deadline=deadline,
         )
 
-    def _pictures(self, leak: Leak) -> Pictures:
-        home = self.own if leak.own else self.out
-        sources: dict[str, Source] = {PUBLISHED: partial(_published, leak.unit, self.protocol, home)}
-        if self._leaks:
+    def _pictures(self, unit: Unit, own: bool = False) -> Pictures:
+        home, leak = self.own if own else self.out, self._leak(unit, own)
+        sources: dict[str, Source] = {PUBLISHED: partial(_published, unit, self.protocol, home)}
+        if self._leaks and leak is not None:
             files = self._taps().files(leak)
             sources |= {name: partial(read_pictures, each) for name, each in files.items()}
         return sources
 
+    def _leak(self, unit: Unit, own: bool = False) -> Leak | None:
+        """The model file that drew a unit's pictures; None where it is the public base model."""
+        drawn_by = UnitJob(unit, self.protocol, self.own if own else self.out).drawn_by
+        return None if drawn_by is None else Leak(drawn_by, own)
+
     @property
     def _leaks(self) -> bool:
-        return max(self.tiers, default="") >= "T5"
+        return max(self.tiers, default="") >= MODEL_FILE
 
     @property
     def _learned(self) -> Sequence[int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from visard.benchmark import job
 from visard.benchmark.ablations import OWN
 from visard.benchmark.paper import PAPER
-from visard.benchmark.protocol import Protocol, Unit
+from visard.benchmark.protocol import Protocol, Unit, with_sources
 from visard.benchmark.table import Table
 from visard.errors import InputError
 
@@ -24,8 +24,7 @@ def find_table(name: str) -> Table:
 
 def arms_of(table: Table) -> list[str]:
     """The arms that a table's units take: its own, and those whose pictures its own change."""
-    needed = [Unit(0, arm, 0).after for arm in table.arms]
-    return list(dict.fromkeys([*filter(None, needed), *table.arms]))
+    return with_sources(table.arms)
 
 
 def cost(units: Sequence[Unit], asked: job.Job, protocol: Protocol, out: Path) -> float | None:

@@ -95,11 +95,10 @@ class Taps:
         """Raise InputError if pictures are missing and the model, once trained, is gone."""
         trained = read_result(leak.unit, self.protocol, self._home(leak)) is not None
         if trained and not self._has_model(leak) and any(self._missing(leak)):
+            again = "" if leak.own else " with --keep-models"
             raise InputError(
                 f"The model of person {leak.unit.person} is gone, and tier T5 draws from it.",
-                f"Delete {leak.unit.folder(self._home(leak))}, to train it again, or attack up to T4."
-                if leak.own
-                else "Run the benchmark with --keep-models, or attack up to T4.",
+                f"Delete {leak.unit.folder(self._home(leak))}, to train it again{again}, or attack up to T4.",
             )
 
     def files(self, leak: Leak) -> dict[str, list[Path]]:

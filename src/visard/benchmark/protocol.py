@@ -164,6 +164,12 @@ def parse_arms(text: str) -> list[str]:
     return list(dict.fromkeys(arms))
 
 
+def with_sources(arms: Sequence[str]) -> list[str]:
+    """The arms whose pictures others of them change, then the arms."""
+    sources = [Unit(0, arm, 0).after for arm in arms]
+    return list(dict.fromkeys([*filter(None, sources), *arms]))
+
+
 def arm_settings(arm: str) -> dict[str, Any]:
     """The settings that make an arm what it is; of one that is not a training of its own, no defence."""
     variant = find_variant(arm)

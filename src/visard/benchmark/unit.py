@@ -194,15 +194,29 @@ class UnitJob:
                 guidance=settings.prior.guidance if guidance is None else guidance,
             )
         elif arm.kind == "covered":
-            pictures = covered_pictures(arm, self._of(self.unit.person), kit.detector())
+            pictures = covered_pictures(arm, self._source_pictures(), kit.detector())
         else:
-            pictures = self._of(self._neighbour())
+            pictures = self._source_pictures()
         for prompt, each in pictures.items():
             self._save(prompt, each)
 
-    def _of(self, person: int) -> dict[str, Tensor]:
-        """The pictures of the arm that this one changes. Raises InputError when they are not there."""
-        source = UnitJob(replace(self.unit, person=person, arm=self.method.arm.of), self.protocol, self.out)
+    @property
+    def drawn_by(self) -> Unit | None:
+        """The unit whose model drew the pictures; None where that is the untrained base model."""
+        if self.method.arm.kind == "trained":
+            return self.unit
+        return self._source.drawn_by if self.method.arm.of else None
+
+    @property
+    def _source(self) -> UnitJob:
+        """The unit whose pictures this one changes."""
+        arm = self.method.arm
+        person = self._neighbour() if arm.kind == "exchanged" else self.unit.person
+        return UnitJob(replace(self.unit, person=person, arm=arm.of), self.protocol, self.out)
+
+    def _source_pictures(self) -> dict[str, Tensor]:
+        """The pictures that this unit changes. Raises InputError when they are not there."""
+        source = self._source
         if source.missing_pictures():
             raise InputError(
                 f"The arm {self.unit.arm} changes pictures of {source.unit.arm}, which are not there.",

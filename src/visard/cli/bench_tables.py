@@ -78,7 +78,7 @@ def add_tables(app: typer.Typer) -> None:
 
 def attackers(
     out: Out,
-    arms: Annotated[str, typer.Option(help="Which arms to attack: finished ones that train.")] = "none,0.1",
+    arms: Annotated[str, typer.Option(help="Which of the finished arms to attack.")] = "none,0.1",
     tier: Annotated[str, typer.Option(help="The highest tier, T0 to T5; lower ones are run too.")] = "T4",
     dev: Annotated[int, typer.Option(min=2, help="People the attacker makes choices on.")] = 10,
     train: Annotated[int, typer.Option(min=3, help="People the attacker learns from (T4).")] = 20,
@@ -96,10 +96,11 @@ def attackers(
     """Attack several arms of a benchmark of the embedded world, as visard attack does one: a column a tier.
 
     Units are the models of the attacker's own people, what a leaked model draws (T5), and the attack on an
-    arm. Stopped at any time, or after a slice of them, the same command goes on.
+    arm. Stopped at any time, or after a slice of them, the same command goes on. T5 needs the models of the
+    people under attack: a benchmark made with --keep-models. An arm made of words alone has no model file.
 
     \b
-    visard bench attackers bench/ --arms none,0.1,0.5 --tier T3
+    visard bench attackers bench/ --arms none,0.1,attributes,strangers --tier T5
     visard bench attackers bench/ --workers 4 --minutes 60
     """
     from visard.attacks import TIERS, AttackSettings
