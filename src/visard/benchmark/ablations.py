@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from visard.benchmark.paper import DIAL, DSLR, OURS, PHOTO, QUALITY, RIVALS, UNDEFENDED
+from visard.benchmark.paper import DIAL, DSLR, NOISE, OURS, PHOTO, QUALITY, RIVALS, UNDEFENDED
 from visard.benchmark.table import BOTTOM, D_SYS, DEV, RANK_1, Table, over, rows
 
 LINKAGE = {"rank 1": RANK_1, "D_sys": D_SYS, "bottom rank": BOTTOM}
@@ -36,7 +36,7 @@ VICTIMS = Table(
         (
             UNDEFENDED,
             *RIVALS,
-            ("Random signs", "random"),
+            NOISE,
             *((f"{title}, and clean photos", f"{arm}+clean") for title, arm in RIVALS),
             ("Random signs, and clean photos", "random+clean"),
         )

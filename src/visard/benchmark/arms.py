@@ -6,7 +6,7 @@ pictures of another arm, or of the untrained base model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -75,10 +75,13 @@ def attributes_pictures(
     regressors: Sequence[FaceRegressor],
     sampling: Sampling,
     *,
-    seed: int,
+    seed: Callable[[str], int],
     guidance: float,
 ) -> dict[str, Tensor]:
-    """Pictures (P, 3, H, W) of the untrained base model for each prompt, whose subject is the description."""
+    """Pictures (P, 3, H, W) of the untrained base model for each prompt, whose subject is the description.
+
+    seed: of a prompt.
+    """
     whole = describe(read_attributes(photos, detector, regressors))
     described = whole.removeprefix("a photo of ")
     return {
@@ -86,7 +89,7 @@ def attributes_pictures(
             backbone,
             f"{prompt.partition(' of ')[0] or 'a photo'} of {described}",
             sampling.pictures,
-            seed=seed,
+            seed=seed(prompt),
             steps=sampling.steps,
             guidance=guidance,
         )

@@ -77,7 +77,7 @@ class Taps:
                     loaded.backbone,
                     prompt,
                     self.count,
-                    seed=leak.unit.run_seed + 1,
+                    seed=leak.unit.sampling_seed(f"{FOLDER}: {prompt}"),  # not the published ones again
                     steps=self.protocol.sampling.steps,
                     guidance=loaded.guidance,
                 )

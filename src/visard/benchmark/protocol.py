@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -102,8 +103,16 @@ class Unit:
 
     @property
     def run_seed(self) -> int:
-        """The seed of training and sampling: one for all arms, and another for every person."""
+        """The seed of the training: one for all arms, and another for every person."""
         return int(np.random.SeedSequence([self.seed, self.person]).generate_state(1)[0])
+
+    def sampling_seed(self, prompt: str) -> int:
+        """The seed of a prompt's pictures, one for all arms.
+
+        Every prompt has its own: from one noise, two prompts about a person make nearly one picture.
+        """
+        words = int.from_bytes(hashlib.sha256(prompt.encode()).digest()[:8], "big")
+        return int(np.random.SeedSequence([self.run_seed, words]).generate_state(1)[0])
 
     def folder(self, out: Path) -> Path:
         """Where the unit's files lie."""
@@ -122,7 +131,8 @@ class Unit:
 
     def key(self, protocol: Protocol) -> str:
         """A digest of all that the unit's scores depend on."""
-        whole = {"protocol": protocol.content, "unit": asdict(self)}
+        seeds = [self.run_seed, *map(self.sampling_seed, protocol.sampling.prompts)]
+        whole = {"protocol": protocol.content, "unit": asdict(self), "seeds": seeds}
         if not is_rho(self.arm) and self.arm != NONE:  # what those two mean is written in stone
             whole["arm"] = _plain(arm_settings(self.arm))
         return key_digest(whole)

@@ -156,15 +156,20 @@ class UnitJob:
         atomic_write(self.folder / UNIT_FILE, json.dumps(self._identity(), indent=1).encode())
 
     def train(self, kit: Kit, progress: Progress = silent) -> None:
-        """Personalise; a stopped run goes on where it was, a finished one whose model is gone starts anew."""
+        """Personalise; a stopped run goes on where it was.
+
+        A finished one starts anew where its model is gone, or its optimised photos before they were measured.
+        """
         backbone = kit.backbone()
         photos = load_photos(self.photos / TRAINING, backbone.resolution)
         detector = kit.detector()
         if self.method.perturb:
             photos, detector = self._perturbed(photos, kit, progress)
         surrogates = kit.surrogates() if self.settings.needs_identity else []
+        optimises = self.settings.defence == "iddm"
         finished = (self.run_folder / RUN_FILE).exists()
         gone = not any((self.run_folder / name).exists() for name in ("model", "lora.safetensors"))
+        unmeasured = optimises and not (self.folder / CHANGE_FILE).exists()
         result = personalize.run(
             self.settings,
             photos,
@@ -172,10 +177,10 @@ class UnitJob:
             surrogates[: self.method.surrogates or None],
             detector,
             folder=self.run_folder,
-            resume=not (finished and gone),
+            resume=not (finished and (gone or unmeasured)),
             progress=progress,
         )
-        if result.protected is not None and self.settings.defence == "iddm":
+        if optimises and result.protected is not None:
             self._measure_change(photos[len(photos) // 2 :], result.protected)
 
     def make_pictures(self, kit: Kit) -> None:
@@ -190,7 +195,7 @@ class UnitJob:
                 kit.detector(),
                 list(kit.regressors().values()),
                 self.protocol.sampling,
-                seed=self.unit.run_seed,
+                seed=self.unit.sampling_seed,
                 guidance=settings.prior.guidance if guidance is None else guidance,
             )
         elif arm.kind == "covered":
@@ -272,7 +277,7 @@ class UnitJob:
                 loaded.backbone,
                 prompt,
                 sampling.pictures,
-                seed=self.unit.run_seed,
+                seed=self.unit.sampling_seed(prompt),
                 steps=sampling.steps,
                 guidance=guidance,
             )

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from visard.audit.inputs import Instruments
 from visard.audit.observe import observe
-from visard.faces.alignment import align
+from visard.audit.serfiq import SerFiq
 from visard.faces.detector import Detector
-from visard.faces.quality import Forgetful, agreement
 from visard.faces.recognizer import Recognizer
 from visard.faces.regressor import FaceRegressor
 from visard.metrics.attributes import attribute_agreement, mean_agreement
@@ -30,7 +29,7 @@ class Usefulness:
     ) -> None:
         self.instruments = Instruments(detector, [], regressors)
         self.detector = detector
-        self.forgetful = next(filter(_forgets, recognizers), None)
+        self.quality = SerFiq.by_one_of(recognizers)
 
     def score(self, clean: Tensor, pictures: Mapping[str, Tensor]) -> dict[str, dict[str, float | None]]:
         """Prompt -> mean over its faces; pictures and clean photos as `Panel.score` takes them.
@@ -54,16 +53,12 @@ class Usefulness:
 
     @torch.no_grad()
     def _quality(self, pictures: Tensor) -> float:
-        if self.forgetful is None:
+        if self.quality is None:
             return math.nan
         found = self.detector.detect(pictures)
         faces = [index for index, each in enumerate(found) if each]
         if not faces:
             return math.nan
         landmarks = torch.stack([found[index][0].landmarks for index in faces])
-        crops = align(pictures[faces], landmarks, self.forgetful.spec.size)
-        return float(agreement(self.forgetful, crops, torch.Generator().manual_seed(0)).mean())
-
-
-def _forgets(recognizer: Recognizer) -> bool:
-    return isinstance(recognizer.network, Forgetful) and recognizer.network.dropout_rate > 0
+        scores = self.quality.score_faces(pictures[faces], landmarks, torch.Generator().manual_seed(0))
+        return float(scores.mean())

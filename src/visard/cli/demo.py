@@ -67,13 +67,13 @@ def run(out: Path, progress: Progress) -> AuditResult:
             **{**SETTINGS, **options},
         )
         model = api.load_model(out / "runs" / arm, kit)
-        for prompt in PROMPTS:
+        for seed, prompt in enumerate(PROMPTS, SEED):  # from one noise two prompts make nearly one picture
             api.generate(
                 model,
                 out / "pictures" / arm / prompt,
                 prompt,
                 PICTURES,
-                seed=SEED,
+                seed=seed,
                 steps=SAMPLER_STEPS,
                 progress=_about(f"pictures, {arm}", progress),
             )

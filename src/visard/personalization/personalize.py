@@ -110,9 +110,9 @@ def run(
         model = _write_model(settings, backbone, folder)
         history = session.history.table()
         atomic_write(folder / HISTORY_FILE, json.dumps(history, indent=1).encode())
+        progress(WRITING, 1, 1)  # whoever stops here has the checkpoint
         write_record(folder, settings, prepared, backbone, key)
         checkpoints.delete()  # it holds the photos
-        progress(WRITING, 1, 1)
         return Result(folder, model, history, session.iddm.images.cpu())
 
 
