@@ -41,7 +41,7 @@ BOTH, FIRST, SECOND = (WORLD.format(name) for name in (f"{CELEBA} and {VGGFACE}"
 UNDEFENDED, DEFENDED = ("No Defense", "none"), ("Ours", "0.1")
 RIVALS = (("Anti-DB", "anti-dreambooth"), ("SimAC", "simac"), ("Anti-Diff", "anti-diffusion"))
 NOISE = ("Random signs", "random")
-"""As much noise without aim: what perturbing and fewer photos do by themselves. The papers have no such row."""
+"""As much noise without aim: what perturbing and fewer photos do by themselves. No paper has this row."""
 DIAL = (("IDDM (rho = 0.1)", "0.1"), ("IDDM (rho = 0.3)", "0.3"), ("IDDM (rho = 0.5)", "0.5"))
 
 JUDGES = {"AdaFace": ("adaface",), "QMagFace": ("qmagface", "magface"), "ElasticFace": ("elasticface",)}
