@@ -1,12 +1,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from visard.benchmark.protocol import Unit
-from visard.benchmark.summary import ALL_PROMPTS, Interval, Summary, shared_people, summarize
+from visard.benchmark.summary import (
+    ALL_PROMPTS,
+    Interval,
+    Summary,
+    mean_over_figures,
+    shared_people,
+    summarize,
+)
 from visard.benchmark.unit import Result
 
 ONE, TWO = "one prompt", "another prompt"
@@ -135,3 +143,28 @@ def test_shared_people_are_those_of_every_arm() -> None:
     ]
     assert [(each.unit.person, each.unit.arm) for each in shared_people(units)] == [(1, "none"), (1, "0.1")]
     assert shared_people([]) == []
+
+
+def test_a_share_of_all_leaves_the_rule_of_three() -> None:
+    summary = summarize([result(person, "none", {ONE: 0.5}) for person in range(6)])
+    assert value(summary, "none", ONE, "fsr") == Interval(1.0, 0.5, 1.0)
+    assert value(summary, "none", ONE, "rank_1") == Interval(0.0, 0.0, 0.5)
+    assert value(summary, "none", ONE).low == pytest.approx(0.5)
+
+
+def test_several_figures_are_averaged_for_every_person_first() -> None:
+    results = [result(person, "none", {ONE: 0.2 * person}) for person in range(4)]
+    found = mean_over_figures(results, "none", ONE, [("arcface", "similarity"), ("arcface", "rank_1")])
+    alone = mean_over_figures(results, "none", ONE, [("arcface", "similarity")])
+    assert found.value == pytest.approx(0.15)
+    assert (found.low, found.high) == pytest.approx((alone.low / 2, alone.high / 2))
+    assert alone == value(summarize(results), "none", ONE)
+
+
+def test_a_kit_has_a_member_of_a_family() -> None:
+    summary = summarize([result(person, "none", {ONE: 0.5}) for person in range(2)])
+    assert summary.member("arcface") == "arcface"
+    assert summary.member("adaface", "arcface") == "arcface"
+    assert summary.member("adaface") == summary.member("arc") == ""
+    longer = Summary([replace(row, recognizer="arcface_r100") for row in summary.rows])
+    assert longer.member("arcface") == "arcface_r100"

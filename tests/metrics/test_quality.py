@@ -1,5 +1,6 @@
 import math
 from pathlib import Path
+from statistics import mean, stdev
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from visard.errors import ModelError
 from visard.metrics import METRICS
 from visard.metrics.attributes import attribute_agreement, mean_agreement, self_agreement
 from visard.metrics.brisque import BrisqueModel, brisque_features, fit_aggd, fit_ggd, mscn
-from visard.metrics.frechet import ENOUGH, fid, frechet, kid
+from visard.metrics.frechet import ENOUGH, fid, frechet, kid, kid_between_people
 from visard.metrics.naturalness import naturalness_distance
 
 
@@ -57,6 +58,22 @@ def test_kid_is_unbiased_and_sees_a_difference() -> None:
     mean, deviation = kid(x, y, generator(), subsets=20)
     assert abs(mean) < 4 * max(deviation, 0.02)
     assert kid(x, y + 1, generator(), subsets=20)[0] > 0.5
+
+
+def test_kid_between_people_is_unbiased_where_both_sets_show_the_same_people() -> None:
+    """Twelve people, four pictures each: one distribution, seen twice; then the second set moves."""
+    whose, values, naive, moved = torch.arange(12).repeat_interleave(4), [], [], []
+    for seed in range(40):
+        draw = generator(seed)
+        people = torch.randn(12, 8, generator=draw).repeat_interleave(4, 0)
+        x, y = (people + 0.3 * torch.randn(48, 8, generator=draw) for _ in range(2))
+        values.append(kid_between_people(x, y, whose, whose))
+        naive.append(kid(x, y, draw, subsets=2)[0])
+        moved.append(kid_between_people(x, y + 1, whose, whose))
+    assert abs(mean(values)) < 3 * stdev(values) / 40**0.5
+    assert mean(naive) < -3 * stdev(naive) / 40**0.5
+    assert mean(moved) > 0.5
+    assert math.isnan(kid_between_people(x, y, torch.zeros(48), torch.zeros(48)))
 
 
 def test_small_sets_say_so() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from visard.benchmark.paper import DIAL, DSLR, NOISE, OURS, PHOTO, QUALITY, RIVALS, UNDEFENDED
-from visard.benchmark.table import BOTTOM, D_SYS, DEV, RANK_1, Table, over, rows
+from visard.benchmark.table import BOTTOM, D_SYS, DEV, RANK_1, TEST, Table, over, rows
 
 LINKAGE = {"rank 1": RANK_1, "D_sys": D_SYS, "bottom rank": BOTTOM}
 ALL = QUALITY | OURS | LINKAGE
 BOTH = (PHOTO, DSLR)
+EARLY_STEPS = (50, 100, 150, 200, 300, 450)
 
 CONTROLS = Table(
     "controls",
@@ -29,6 +30,17 @@ CONTROLS = Table(
     over(BOTH, ALL),
 )
 
+EARLY = Table(
+    "early",
+    "Undefended models stopped early: which of them is as useful as the defended one?",
+    rows(
+        (UNDEFENDED, DIAL[0], *((f"Stopped after {steps} steps", f"early-{steps}") for steps in EARLY_STEPS))
+    ),
+    (),
+    over(BOTH, ALL),
+    split=DEV,
+)
+
 VICTIMS = Table(
     "victims",
     "Perturbed photos, trained on alone as their papers do, and beside as many clean ones (decision 15).",
@@ -46,14 +58,14 @@ VICTIMS = Table(
 )
 
 
-def _decision(number: int, caption: str, *others: tuple[str, str]) -> Table:
+def _decision(number: int, caption: str, *others: tuple[str, str], split: str = DEV) -> Table:
     return Table(
         f"decision{number}",
         f"{caption} (decision {number}).",
         rows((UNDEFENDED, *others)),
         (),
         over(BOTH, ALL),
-        split=DEV,
+        split=split,
     )
 
 
@@ -84,9 +96,10 @@ DECISIONS = (
         "The lower end of the identity loss",
         ("None, as in the paper", "0.1"),
         ("Strangers' level", "impostor"),
+        split=TEST,  # a claim, not a choice
     ),
 )
 
-OWN = (CONTROLS, VICTIMS, *DECISIONS)
+OWN = (CONTROLS, EARLY, VICTIMS, *DECISIONS)
 
 """Every table that is not the paper's."""

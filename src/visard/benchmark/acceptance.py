@@ -10,7 +10,7 @@ from visard.benchmark.protocol import NONE
 from visard.benchmark.summary import ALL_PROMPTS, FSR, Row, Summary
 
 ISM, ADA = "arcface", "adaface"
-"""The kit's rows that stand for the paper's two measures of similarity."""
+"""Families of the recognisers behind the paper's two measures of similarity."""
 SIMILARITY = "similarity"
 HIGH, MEDIUM, LOW = "0.1", "0.3", "0.5"
 """Arms of the privacy dial: values of rho."""
@@ -63,25 +63,22 @@ def _defended(summary: Summary) -> Iterator[Check]:
             yield Check(demand, interval, change.value <= -LEAST_REDUCTION)
         else:
             yield _unknown(demand)
-    mine, theirs = _row(summary, HIGH, "", FSR), _row(summary, NONE, "", FSR)
-    demand = f"rho = {HIGH}: FSR at least {LEAST_FACES:g} of no defence"
-    if mine and theirs:
-        enough = mine.mean.value >= LEAST_FACES * theirs.mean.value
-        yield Check(demand, f"{_counted(mine)} against {_counted(theirs)}", enough)
-    else:
-        yield _unknown(demand)
+    yield keeps_faces(summary, HIGH)
+
+
+def keeps_faces(summary: Summary, arm: str) -> Check:
+    """A defended model draws as many pictures with a face as an undefended one, but for one in twenty."""
+    mine, theirs = _row(summary, arm, "", FSR), _row(summary, NONE, "", FSR)
+    demand = f"rho = {arm}: FSR at least {LEAST_FACES:g} of no defence"
+    if not (mine and theirs):
+        return _unknown(demand)
+    enough = mine.mean.value >= LEAST_FACES * theirs.mean.value
+    return Check(demand, f"{_counted(mine)} against {_counted(theirs)}", enough)
 
 
 def _dial(summary: Summary) -> Iterator[Check]:
-    rows = [_row(summary, arm, ISM, SIMILARITY) for arm in (HIGH, MEDIUM, LOW, NONE)]
-    demand = f"ISM rises along rho = {HIGH} < {MEDIUM} < {LOW} < no defence"
-    found = [row.mean.value for row in rows if row]
-    if len(found) == len(rows):
-        measured = ", ".join(f"{value:.3f}" for value in found)
-        yield Check(demand, measured, all(before < after for before, after in pairwise(found)))
-    else:
-        yield _unknown(demand)
-    mine, theirs = rows[0], rows[-1]
+    yield rises(summary)
+    mine, theirs = (_row(summary, arm, ISM, SIMILARITY) for arm in (HIGH, NONE))
     demand = f"ISM intervals of rho = {HIGH} and no defence do not touch"
     if mine and theirs:
         measured = " and ".join(f"[{row.mean.low:.3f}, {row.mean.high:.3f}]" for row in (mine, theirs))
@@ -90,8 +87,19 @@ def _dial(summary: Summary) -> Iterator[Check]:
         yield _unknown(demand)
 
 
+def rises(summary: Summary) -> Check:
+    """The dial is one: more of rho, more likeness."""
+    rows = [_row(summary, arm, ISM, SIMILARITY) for arm in (HIGH, MEDIUM, LOW, NONE)]
+    demand = f"ISM rises along rho = {HIGH} < {MEDIUM} < {LOW} < no defence"
+    found = [row.mean.value for row in rows if row]
+    if len(found) < len(rows):
+        return _unknown(demand)
+    measured = ", ".join(f"{value:.3f}" for value in found)
+    return Check(demand, measured, all(before < after for before, after in pairwise(found)))
+
+
 def _row(summary: Summary, arm: str, recognizer: str, figure: str) -> Row | None:
-    return summary.find(arm, ALL_PROMPTS, recognizer, figure)
+    return summary.find(arm, ALL_PROMPTS, summary.member(recognizer), figure)
 
 
 def _unknown(demand: str) -> Check:

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from visard.benchmark.measures import Cell, Measures
+from visard.benchmark.methods import find_method
+from visard.benchmark.shape import remarks
 from visard.benchmark.table import Column, Row, Table
+from visard.benchmark.tables import item
 from visard.storage import atomic_write
 
 NOTHING = "–"
@@ -18,12 +21,18 @@ DOUBT = "†"
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 LATEX_ARROWS = {"higher": r"$\uparrow$", "lower": r"$\downarrow$", "": ""}
 NOTES = {
-    "SER": "SER is 2 sigmoid(-mean distance under dropout) of the kit's first judge that has dropout.",
+    "SER": "SER is 2 sigmoid(-mean distance under dropout), comparable under one recogniser alone.",
+    "QMagFace": "Under QMagFace, ours are the plain cosines of the kit's MagFace.",
     "BRQ": "BRQ needs a trained BRISQUE model, which no kit names: unnaturalness, the distance of the same "
     "features from those of the clean photos, stands beside it.",
     "LPIPS": "LPIPS needs a perceptual network, which no kit names.",
 }
 """What a column is of, or why ours is empty."""
+PERTURBED = (
+    "Who perturbs photos has the radius and step of the defence, but the rounds of the kit's [protection] "
+    "settings; its victim trains on the perturbed half of the photos alone, as in the papers, all others on "
+    "all photos."
+)
 LATEX_SPECIAL = {each: f"\\{each}" for each in "&%$#_{}"} | {"–": "--", "†": r"$^\dagger$", "−": "$-$"}
 
 
@@ -71,12 +80,15 @@ def markdown(table: Table, measured: Sequence[Measures]) -> str:
         text += [f"**{prompt or 'The optimised photos'}**", ""]
         text += [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
         for line in every:
-            cells = [_cell(line, index, columns[index], interval=True) for index in chosen]
+            cells = [_cell(line, index, columns[index]) for index in chosen]
             if any(cell != NOTHING for cell in cells):
                 title = line.row.title if not line.printed else f"*{line.row.title}*"
                 text.append(f"| {' | '.join([title, line.source, *cells])} |")
         text.append("")
     text += [f"{DOUBT} cannot be right: {why}." for why in dict.fromkeys(table.doubts.values())]
+    for each in measured:
+        if checks := remarks(table, each):
+            text += ["", f"**What must hold** ({each.label})", "", *map(item, checks)]
     return "\n".join(text).rstrip() + "\n"
 
 
@@ -106,25 +118,26 @@ def latex(table: Table, measured: Sequence[Measures]) -> str:
     """A booktabs table for each prompt: the printed columns, or our own where the paper has none."""
     every = list(lines(table, measured))
     columns = list(table.columns or table.own)
-    parts = [f"% {table.name}. Needs \\usepackage{{booktabs}}."]
+    parts = [f"% {table.name}. Needs \\usepackage{{booktabs,graphicx}}."]
     for prompt in dict.fromkeys(column.prompt for column in columns):
         chosen = [index for index, column in enumerate(columns) if column.prompt == prompt]
         heads = ["", "", *(_head(columns[index], LATEX_ARROWS) for index in chosen)]
         body = []
         for line in every:
-            cells = [_cell(line, index, columns[index], interval=False) for index in chosen]
+            cells = [_cell(line, index, columns[index]) for index in chosen]
             if any(cell != NOTHING for cell in cells):
                 body.append(" & ".join(map(escaped, [line.row.title, line.source, *cells])) + r" \\")
         parts += [
             r"\begin{table}",
             rf"\caption{{{escaped(table.caption)} {escaped(prompt)}}}",
+            r"\resizebox{\linewidth}{!}{%",
             rf"\begin{{tabular}}{{ll{'r' * len(chosen)}}}",
             r"\toprule",
             " & ".join(heads) + r" \\",
             r"\midrule",
             *body,
             r"\bottomrule",
-            r"\end{tabular}",
+            r"\end{tabular}}",
             r"\end{table}",
         ]
     parts += [f"% {DOUBT} {why}" for why in dict.fromkeys(table.doubts.values())]
@@ -137,13 +150,18 @@ def _whence(table: Table, measured: Sequence[Measures]) -> str:
         f"gallery of {each.protocol.lineup.strangers + 1}, faces by {each.detector}"
         for each in measured
     ]
-    titles = {column.title for column in (*table.columns, *table.own)}
-    notes = " ".join(note for title, note in NOTES.items() if title in titles)
+    heads = {head for column in (*table.columns, *table.own) for head in (column.title, column.under)}
+    notes = " ".join(note for head, note in NOTES.items() if head in heads)
+    if heads & {"FID", "KID", "SER"}:
+        notes = " ".join([notes, *dict.fromkeys(note for each in measured for note in each.notes)])
+    if any(find_method(row.arm).perturb for row in table.rows):
+        notes += f" {PERTURBED}"
     return (
-        f"{'; '.join(counts) or 'Nothing measured yet'}. {table.stands_in} Brackets: 95 % intervals from "
-        "resampling people. Identity figures are of pictures with a face unless the column says all; "
-        "retrieval is in per cent; FID and KID are of all people's pictures against their clean photos, "
-        f"and FID is biased at such counts. {notes}".rstrip()
+        f"{'; '.join(counts) or 'Nothing measured yet'}. {table.stands_in} Brackets: 95 % intervals over "
+        "people, by bootstrap, or by jackknife where a figure is of all pictures at once. Identity figures "
+        "are of pictures with a face unless the column says all; retrieval is in per cent; FID and KID are "
+        "of all people's pictures against their clean photos: FID is biased at such counts, KID counts pairs "
+        f"of different people alone. {notes}".rstrip()
     ).replace("  ", " ")
 
 
@@ -152,15 +170,15 @@ def _head(column: Column, arrows: dict[str, str]) -> str:
     return f"{escaped(words) if arrows is LATEX_ARROWS else words}{arrows[column.better]}"
 
 
-def _cell(line: Line, index: int, column: Column, *, interval: bool) -> str:
+def _cell(line: Line, index: int, column: Column) -> str:
     cell = line.cells[index]
     if cell is None or math.isnan(cell.value):
         return NOTHING
     digits = column.figures[0].digits
     text = f"{cell.value:.{digits}f}"
-    if interval and not math.isnan(cell.low):
+    if not math.isnan(cell.low):
         text += f" [{cell.low:.{digits}f}, {cell.high:.{digits}f}]"
-    if interval and cell.note:
+    if cell.note:
         text += f" ({cell.note})" if not cell.note.startswith("of ") else f" {cell.note}"
     return text + (DOUBT if line.doubts and line.doubts[index] else "")
 

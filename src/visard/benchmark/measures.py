@@ -7,20 +7,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from statistics import mean
 
 import torch
 from torch import Tensor
 
 from visard.audit.quality import encode
+from visard.audit.serfiq import SerFiq
 from visard.benchmark.people import CLEAN, load_photos
 from visard.benchmark.protocol import Protocol
-from visard.benchmark.summary import FSR, Interval, Summary, shared_people, summarize
+from visard.benchmark.summary import FSR, Interval, Summary, mean_over_figures, shared_people, summarize
 from visard.benchmark.table import Column, Figure
 from visard.benchmark.unit import SIMILARITIES_FILE, Result, UnitJob
 from visard.errors import ModelError
-from visard.kits import Kit
+from visard.kits import Encoder, Kit
 from visard.metrics.brisque import brisque_features
-from visard.metrics.frechet import fid, kid
+from visard.metrics.frechet import fid, kid_between_people
+from visard.metrics.jackknife import jackknife_interval
 from visard.metrics.linkability import d_sys
 from visard.metrics.naturalness import feature_distance
 from visard.storage import load_tensors
@@ -45,6 +48,29 @@ class Cell:
     note: str = ""
 
 
+Look = Callable[[Tensor], Tensor]
+"""Pictures (P, 3, H, W) -> features (P, D)."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a network sees in pictures: features (P, D), and whose each is, (P,)."""
+
+    features: Tensor
+    people: Tensor
+
+    @classmethod
+    def gather(cls, found: Sequence[tuple[int, Tensor]]) -> Seen:
+        """From (person, features) of one unit after the other."""
+        owners = [torch.full((len(each),), person) for person, each in found]
+        return cls(torch.cat([each for _, each in found]), torch.cat(owners))
+
+    def of(self, people: Sequence[int]) -> Seen:
+        """Of these people's pictures."""
+        mine = torch.isin(self.people, torch.tensor(people))
+        return Seen(self.features[mine], self.people[mine])
+
+
 class Measures:
     """Figures of one benchmark's units; `label` says whose they are.
 
@@ -55,7 +81,7 @@ class Measures:
         self.label, self.out, self.kit = label, out, kit
         self.results = shared_people(results) or list(results)
         self.protocol = Protocol.of(out)
-        self._looked: dict[tuple[str, str, str], Tensor] = {}
+        self._looked: dict[tuple[str, str, str], Seen] = {}
 
     @cached_property
     def summary(self) -> Summary:
@@ -79,7 +105,9 @@ class Measures:
             return None
         if len(cells) == 1:
             return cells[0]
-        return Cell(sum(each.value for each in cells) / len(cells))
+        wanted = [(self._recognizer(each), each.key) for each in column.figures]
+        average = mean_over_figures(self.results, arm, column.prompt, wanted)
+        return _scaled(average, 100.0 if column.figures[0].percent else 1.0)
 
     def figure(self, arm: str, prompt: str, figure: Figure) -> Cell | None:
         """One figure of one arm's pictures of one prompt."""
@@ -99,17 +127,17 @@ class Measures:
 
     def change(self, arm: str, prompt: str, figure: Figure) -> Cell | None:
         """How far the optimised photos are from the photos: mean over people."""
-        values = [
-            result.scores["change"][figure.key]
+        values = {
+            result.unit.person: float(result.scores["change"][figure.key])
             for result in self._mine(arm)
             if figure.key in result.scores.get("change", {})
-        ]
-        return Cell(sum(values) / len(values)) if values else None
+        }
+        return _pooled(lambda people: mean(values[each] for each in people), list(values))
 
     def linkability(self, arm: str, prompt: str, figure: Figure) -> Cell | None:
         """D_sys of all people's scores, beside what strangers in their places give."""
         name = self._recognizer(figure)
-        rows = []
+        rows: dict[int, list[Tensor]] = {}
         for result in self._mine(arm):
             try:
                 kept, _ = load_tensors(result.unit.folder(self.out) / SIMILARITIES_FILE)
@@ -118,61 +146,97 @@ class Measures:
             if f"{name}/{prompt}" not in kept:
                 return None
             scores = kept[f"{name}/{prompt}"]
-            rows.append(scores[~scores.isnan().any(1)])
-        mated = torch.cat([each[:, 0] for each in rows])
-        strangers = torch.cat([each[:, 1:].flatten() for each in rows])
+            rows.setdefault(result.unit.person, []).append(scores[~scores.isnan().any(1)])
         generator = torch.Generator().manual_seed(0)
-        null = [_stand_ins(rows, generator) for _ in range(NULL_DRAWS)]
-        return Cell(d_sys(mated, strangers), note=f"chance {sum(null) / len(null):.2f}")
+        everybody = [each for person in rows.values() for each in person]
+        null = [_stand_ins(everybody, generator) for _ in range(NULL_DRAWS)]
+
+        def of(people: Sequence[int]) -> float:
+            mine = torch.cat([each for person in people for each in rows[person]])
+            return d_sys(mine[:, 0], mine[:, 1:].flatten())
+
+        return _pooled(of, list(rows), f"chance {sum(null) / len(null):.2f}")
 
     def frechet(self, arm: str, prompt: str, figure: Figure) -> Cell | None:
         """FID or KID of all people's pictures against their clean photos."""
-        network = self.kit.features() if self.kit is not None else None
+        network = self._network
         if network is None:
             return None
         look: Look = lambda pictures: encode(network, pictures, BATCH)  # noqa: E731
         drawn, photos = self._pictures(arm, prompt, "features", look), self._photos("features", look)
-        if min(len(drawn), len(photos)) < 2:
+        if min(len(drawn.features), len(photos.features)) < 2:
             return None
-        counts = f"n = {len(drawn)}, {len(photos)}"
-        if figure.key == "fid":
-            return Cell(fid(drawn, photos), note=counts)
-        return Cell(kid(drawn, photos, torch.Generator().manual_seed(0))[0], note=counts)
+
+        def of(people: Sequence[int]) -> float:
+            mine, real = drawn.of(people), photos.of(people)
+            if figure.key == "fid":
+                return fid(mine.features, real.features)
+            return kid_between_people(mine.features, real.features, mine.people, real.people)
+
+        return _pooled(of, self.people, f"n = {len(drawn.features)}, {len(photos.features)}")
 
     def unnaturalness(self, arm: str, prompt: str, figure: Figure) -> Cell | None:
         """Distance of the pictures' BRISQUE features from those of the clean photos."""
         photos = self._photos("brisque", brisque_features)
-        if len(photos) < ENOUGH_PHOTOS:
+        if len(photos.features) < ENOUGH_PHOTOS:
             return None
         drawn = self._pictures(arm, prompt, "brisque", brisque_features)
-        return Cell(float(feature_distance(drawn, photos).mean()))
+        return _pooled(
+            lambda people: float(feature_distance(drawn.of(people).features, photos.features).mean()),
+            self.people,
+        )
 
-    def _pictures(self, arm: str, prompt: str, kind: str, look: Look) -> Tensor:
+    @property
+    def notes(self) -> list[str]:
+        """What must be known to read the figures: through which networks they are seen."""
+        found = []
+        if self._network is not None:
+            found.append(
+                f"FID and KID are over the features of {self._network.name}: not to be compared with the "
+                "paper's, whose are Inception's."
+            )
+        if self.kit is not None and (quality := SerFiq.by_one_of(self.kit.judges())) is not None:
+            found.append(f"SER is by {quality.name}.")
+        return found
+
+    def _pictures(self, arm: str, prompt: str, kind: str, look: Look) -> Seen:
         key = (kind, arm, prompt)
         if key not in self._looked:
             jobs = [UnitJob(result.unit, self.protocol, self.out) for result in self._mine(arm)]
-            self._looked[key] = torch.cat([look(job.pictures_of(prompt)) for job in jobs])
+            found = [(job.unit.person, look(job.pictures_of(prompt))) for job in jobs]
+            self._looked[key] = Seen.gather(found)
         return self._looked[key]
 
-    def _photos(self, kind: str, look: Look) -> Tensor:
+    def _photos(self, kind: str, look: Look) -> Seen:
         key = (kind, "", "")
         if key not in self._looked:
             side = UnitJob(self.results[0].unit, self.protocol, self.out).side
-            folders = [self.out / "people" / str(person) / CLEAN for person in self.people]
-            self._looked[key] = torch.cat([look(load_photos(folder, side)) for folder in folders])
+            folders = {person: self.out / "people" / str(person) / CLEAN for person in self.people}
+            found = [(person, look(load_photos(folder, side))) for person, folder in folders.items()]
+            self._looked[key] = Seen.gather(found)
         return self._looked[key]
+
+    @cached_property
+    def _network(self) -> Encoder | None:
+        return None if self.kit is None else self.kit.features()
 
     def _mine(self, arm: str) -> list[Result]:
         return [result for result in self.results if result.unit.arm == arm]
 
     def _recognizer(self, figure: Figure) -> str:
         """The kit's recogniser that stands for the figure's, "" if it is of none."""
-        known = [*self.summary.recognizers("judges"), *self.summary.recognizers("surrogates")]
-        return next((name for name in figure.of if name in known), "")
+        return self.summary.member(*figure.of)
 
 
-Look = Callable[[Tensor], Tensor]
-"""Pictures (P, 3, H, W) -> features (P, D)."""
+def _pooled(
+    statistic: Callable[[Sequence[int]], float], people: Sequence[int], note: str = ""
+) -> Cell | None:
+    """A figure of all people at once, with the jackknife's interval; None without any people."""
+    if not people:
+        return None
+    return Cell(statistic(people), *jackknife_interval(statistic, people), note)
+
+
 POOLED: dict[str, Callable[[Measures, str, str, Figure], Cell | None]] = {
     "faces": Measures.faces,
     "psnr": Measures.change,

@@ -14,6 +14,8 @@ from visard.benchmark.table import Table
 WIDTH, HEIGHT = 640.0, 440.0
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 150.0, 20.0, 52.0
 TICKS = 5
+LINE, WORDS = 14.0, 120.0
+"""Height of a line of words, and what the longest one takes in width."""
 AGREEMENT = "agreement"
 NAMES = {AGREEMENT: "attributes that agree with the photos", FSR: "pictures with a face"}
 STYLE = (
@@ -41,7 +43,7 @@ def points(table: Table, measured: Measures) -> tuple[str, list[Point]]:
     useful = AGREEMENT if rows else FSR
     found = []
     for row in table.rows:
-        x = summary.find(row.arm, ALL_PROMPTS, ISM, SIMILARITY)
+        x = summary.find(row.arm, ALL_PROMPTS, summary.member(ISM), SIMILARITY)
         y = summary.find(row.arm, ALL_PROMPTS, "", useful)
         if x is not None and y is not None and x.people and y.people:
             found.append(Point(row.title, x.mean, y.mean))
@@ -75,7 +77,7 @@ def draw(table: Table, measured: Measures) -> str:
         at_y = low_y + step / TICKS * (high_y - low_y)
         body.append(_text(x(at_x), HEIGHT - BOTTOM + 18, f"{at_x:.2f}", "middle", faint=True))
         body.append(_text(LEFT - 8, y(at_y) + 4, f"{at_y:.2f}", "end", faint=True))
-    body.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, "linkability: ISM", "middle"))
+    body.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, "similarity to the person: ISM", "middle"))
     body.append(_text(LEFT, TOP - 6, f"usefulness: {NAMES[useful]}", "start"))
     line = "L".join(f"{x(each.x.value):.1f} {y(each.y.value):.1f}" for each in front(found))
     if line:
@@ -85,12 +87,28 @@ def draw(table: Table, measured: Measures) -> str:
         body += [f'<path d="M{x(low):.1f} {up:.1f}H{x(high):.1f}"/>' for low, high in _bounds(point.x)]
         body += [f'<path d="M{across:.1f} {y(low):.1f}V{y(high):.1f}"/>' for low, high in _bounds(point.y)]
         body.append(f'<circle cx="{across:.1f}" cy="{up:.1f}" r="4"/>')
-        body.append(_text(across + 8, up - 6, point.title, "start"))
+    places = [(x(each.x.value), y(each.y.value)) for each in found]
+    for point, (across, up) in zip(found, _labels(places), strict=True):
+        body.append(_text(across, up, point.title, "start"))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img">'
         f"<title>{escape(table.caption)}</title><style>{STYLE}</style>"
         f'<rect width="{WIDTH:g}" height="{HEIGHT:g}" fill="#fff"/>{"".join(body)}</svg>\n'
     )
+
+
+def _labels(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Where the words beside points begin: to the right, as far above or below as the others leave free."""
+    taken: list[tuple[float, float]] = []
+    for across, up in places:
+        shifts = sorted((LINE * step for step in range(-len(places), len(places) + 1)), key=abs)
+        free = (
+            (across + 8, up - 6 + shift)
+            for shift in shifts
+            if all(abs(across + 8 - x) > WORDS or abs(up - 6 + shift - y) >= LINE for x, y in taken)
+        )
+        taken.append(next(free, (across + 8, up - 6)))
+    return taken
 
 
 def _range(intervals: Sequence[Interval]) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from visard.benchmark.protocol import NONE
 from visard.benchmark.unit import Result
-from visard.metrics.bootstrap import SubjectBootstrap, percentile_interval
+from visard.metrics.bootstrap import SubjectBootstrap, estimate, percentile_interval
 
 ALL_PROMPTS = "all prompts"
 """Mean of the prompts, person by person."""
@@ -65,6 +65,15 @@ class Summary:
                 return row
         return None
 
+    def member(self, *families: str) -> str:
+        """The kit's recogniser of the first family that it has ("arcface_r100" of "arcface"), or ""."""
+        known = [*self.recognizers("judges"), *self.recognizers("surrogates")]
+        for family in families:
+            for name in known:
+                if name == family or name.startswith(f"{family}_"):
+                    return name
+        return ""
+
     @property
     def arms(self) -> list[str]:
         return list(dict.fromkeys(row.arm for row in self.rows))
@@ -78,6 +87,8 @@ class Summary:
         return list(dict.fromkeys(row.recognizer for row in self.rows if row.role == role))
 
 
+SHARES = (FSR, "rank_", "linked", "tmr@")
+"""Names of figures that count cases begin with these."""
 Place = tuple[int, int, str]
 """Person, seed, prompt: what two arms are compared at."""
 Series = tuple[str, str, str]
@@ -118,7 +129,7 @@ def summarize(results: Sequence[Result], draws: int = DRAWS, seed: int = 0) -> S
                         role=series[0],
                         recognizer=series[1],
                         figure=series[2],
-                        mean=_mean(mean, chosen),
+                        mean=_mean(mean, chosen, share=series[2].startswith(SHARES)),
                         change=_change(mine, base, people, chosen),
                         people=int((~mean.isnan()).sum()),
                         pictures=pictures,
@@ -126,6 +137,21 @@ def summarize(results: Sequence[Result], draws: int = DRAWS, seed: int = 0) -> S
                     )
                 )
     return Summary(rows)
+
+
+def mean_over_figures(
+    results: Sequence[Result], arm: str, prompt: str, figures: Sequence[tuple[str, str]], draws: int = DRAWS
+) -> Interval:
+    """Mean of several figures (recogniser, name): averaged for every person first, then over people."""
+    people = sorted({result.unit.person for result in results})
+    chosen = SubjectBootstrap(len(people), draws, torch.Generator().manual_seed(0)).chosen
+    values: dict[tuple[str, str], dict[Place, float]] = {each: {} for each in figures}
+    for result in results:
+        for (_, recognizer, figure), of, value in _values(result):
+            if result.unit.arm == arm and (recognizer, figure) in values:
+                values[recognizer, figure][result.unit.person, result.unit.seed, of] = value
+    each = [_per_person(_of_prompt(found, prompt), people) for found in values.values()]
+    return _mean(torch.stack(each).mean(0), chosen)
 
 
 def shared_people(results: Sequence[Result]) -> list[Result]:
@@ -168,8 +194,14 @@ def _per_person(values: dict[Place, float], people: Sequence[int]) -> Tensor:
     )
 
 
-def _mean(values: Tensor, chosen: Tensor) -> Interval:
-    return _interval(float(values.nanmean()), values[chosen].nanmean(1), values)
+def _mean(values: Tensor, chosen: Tensor, share: bool = False) -> Interval:
+    """share: whether it counts cases, so that all or none of them leaves the rule of three."""
+    mean = float(values.nanmean())
+    found = _interval(mean, values[chosen].nanmean(1), values)
+    if not share or math.isnan(found.low):
+        return found
+    wider = estimate(mean, values[chosen].nanmean(1), int((~values.isnan()).sum()), "subjects")
+    return Interval(mean, wider.low, wider.high)
 
 
 def _change(

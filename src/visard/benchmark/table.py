@@ -13,7 +13,7 @@ TEST, DEV = "test", "attacker_dev"
 
 @dataclass(frozen=True)
 class Figure:
-    """Something measured. `of`: names under which kits know the recogniser, "" for figures of none.
+    """Something measured. `of`: families of which a kit has the recogniser, none for figures of none.
 
     better: which way a person hopes; percent: how the paper prints it.
     """
@@ -95,7 +95,7 @@ KID = Figure("kid", "lower", digits=3)
 UNNATURAL = Figure("unnaturalness", "lower")
 AGREEMENT = Figure("agreement", "higher")
 D_SYS = Figure("d_sys", "lower", ("arcface",))
-BOTTOM = Figure("bottom_rank", "higher", ("arcface",), digits=0)
+BOTTOM = Figure("bottom_rank", "", ("arcface",), digits=0)
 RANK_1 = Figure("rank_1", "lower", ("arcface",))
 FACES = Figure("faces", digits=0)
 

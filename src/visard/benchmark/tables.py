@@ -74,7 +74,9 @@ def terminal(summary: Summary, checks: Sequence[Check]) -> Group:
         parts.append(table)
     styles = {True: "green", False: "bold red", None: "dim"}
     for check in checks:
-        parts.append(Text.assemble((f"{MARKS[check.passed]:>12}", styles[check.passed]), f"  {_item(check)}"))
+        parts.append(
+            Text.assemble((f"{MARKS[check.passed]:>12}", styles[check.passed]), f"  {_words(check)}")
+        )
     return Group(*parts)
 
 
@@ -88,7 +90,7 @@ def markdown(summary: Summary, checks: Sequence[Check], protocol: Protocol) -> s
     for prompt in summary.prompts:
         lines += [f"**{prompt}**", "", *_table(COLUMNS, _main_lines(summary, prompt)), ""]
     lines += ["### What must hold", ""]
-    lines += [f"- {MARKS[check.passed]}: {_item(check)}" for check in checks]
+    lines += map(item, checks)
     for role, title in (("judges", "Judges"), ("surrogates", "Surrogates: these took part in the training")):
         if not summary.recognizers(role):
             continue
@@ -134,13 +136,18 @@ def as_json(summary: Summary, checks: Sequence[Check], protocol: Protocol) -> st
     return json.dumps(finite(tree), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
+def item(check: Check) -> str:
+    """An item of a list, in Markdown."""
+    return f"- {MARKS[check.passed]}: {_words(check)}"
+
+
 def _main_lines(summary: Summary, prompt: str) -> list[list[str]]:
     """Cells of the main table for one prompt."""
     lines = []
     for arm in summary.arms:
 
         def row(recognizer: str, figure: str, arm: str = arm) -> Row | None:
-            return summary.find(arm, prompt, recognizer, figure)
+            return summary.find(arm, prompt, summary.member(recognizer), figure)
 
         faces = row("", FSR)
         cells = [f"{faces.mean.value:.3f} ({faces.faces}/{faces.pictures})" if faces else NOTHING]
@@ -172,7 +179,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _item(check: Check) -> str:
+def _words(check: Check) -> str:
     return check.demand if check.passed is None else f"{check.demand}: {check.measured}"
 
 

@@ -33,7 +33,14 @@ METRICS: dict[str, Metric] = {
         Metric("rank_k", "person in the first k", "lower", 0, 1, "ranks", "IDDM", retrieval_rate),
         Metric("median_rank", "median rank", "higher", 1, _INF, "ranks", "IDDM", median_rank),
         Metric(
-            "bottom_rank", "rank from below", "higher", 1, _INF, "similarities", "NIST FRTE", rank_from_bottom
+            "bottom_rank",
+            "rank from below",
+            "neither",
+            1,
+            _INF,
+            "similarities",
+            "NIST FRTE",
+            rank_from_bottom,
         ),
         Metric("tpir", "named in a search", "lower", 0, 1, "similarities", "NIST FRTE", tpir),
         Metric(

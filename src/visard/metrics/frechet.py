@@ -48,7 +48,8 @@ def kid(
 ) -> tuple[float, float]:
     """Unbiased squared MMD with the kernel (x.y / D + 1)^3.
 
-    Mean and deviation over random subsets. May be negative.
+    Mean and deviation over random subsets. May be negative. Its rows must be independent: where people have
+    several on both sides, take `kid_between_people`.
     """
     size = min(1000, generated.shape[0], reference.shape[0])
     values = torch.stack(
@@ -60,6 +61,25 @@ def kid(
     return float(values.mean()), float(values.std())
 
 
+def kid_between_people(
+    generated: Tensor, reference: Tensor, people: Tensor, reference_people: Tensor
+) -> float:
+    """KID from pairs of pictures of different people alone: (n, D), (m, D), whose each is (n,) and (m,).
+
+    Pictures of one person are alike, within a set and across: counted, such pairs pull KID below 0 as soon as
+    both sets show the same people. NaN for fewer than two people.
+    """
+    means = []
+    for x, of_x, y, of_y in (
+        (generated, people, generated, people),
+        (reference, reference_people, reference, reference_people),
+        (generated, people, reference, reference_people),
+    ):
+        apart = of_x[:, None] != of_y
+        means.append(_kernel(x, y)[apart].mean())
+    return float(means[0] + means[1] - 2 * means[2])
+
+
 def _gaussian(features: Tensor) -> tuple[Tensor, Tensor]:
     """Mean (D,) and a root R of the covariance, R^T R = S."""
     mean = features.double().mean(0)
@@ -68,10 +88,14 @@ def _gaussian(features: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _mmd(x: Tensor, y: Tensor) -> Tensor:
-    n, dimension = x.shape
-    x, y = x.double(), y.double()
-    within = [((z @ z.T / dimension + 1) ** 3).fill_diagonal_(0).sum() / (n * (n - 1)) for z in (x, y)]
-    return within[0] + within[1] - 2 * ((x @ y.T / dimension + 1) ** 3).mean()
+    n = x.shape[0]
+    within = [_kernel(z, z).fill_diagonal_(0).sum() / (n * (n - 1)) for z in (x, y)]
+    return within[0] + within[1] - 2 * _kernel(x, y).mean()
+
+
+def _kernel(x: Tensor, y: Tensor) -> Tensor:
+    """(n, D), (m, D) -> (n, m)."""
+    return (x.double() @ y.double().T / x.shape[1] + 1) ** 3
 
 
 def frechet(generated: Tensor, reference: Tensor, features: str, generator: torch.Generator) -> Frechet:
