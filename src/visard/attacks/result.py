@@ -76,22 +76,28 @@ class AttackTier(TierResult):
         """What was measured, under which attack, with which uncertainty. Never a promise."""
         pictures = "1 picture" if self.k == 1 else f"{self.k} pictures"
         return (
-            f"At attack tier {self.tier}, in a gallery of {self.gallery}, with {pictures}, at a "
-            f"false-positive rate of {self.fpir:g}, {share(self.linked)} of {self.people} people are linked, "
-            f"by {self.attack}."
+            f"At attack tier {self.tier}, in a gallery of {self.gallery}, with {pictures}, at "
+            f"{self.rate}, {share(self.linked)} of {self.people} people are linked, by {self.attack}."
         )
 
     @property
+    def rate(self) -> str:
+        """The false-positive rate in words: that which was asked for, or the finest that can be shown."""
+        if self.searches * self.fpir >= 1:
+            return f"a false-positive rate of {self.fpir:g}"
+        return f"the highest score of {self.searches} searches of people who are not enrolled"
+
+    @property
     def cautions(self) -> list[str]:
-        """Reasons to distrust the figure."""
+        """Reasons to distrust the figure, each the end of a sentence that begins with the tier."""
         found = []
         if self.searches * self.fpir < 1:
             found.append(
-                f"{self.tier}: {self.searches} searches of people who are not enrolled cannot show a "
-                f"false-positive rate of {self.fpir:g}; the threshold is their highest score."
+                f"{self.searches} searches of people who are not enrolled cannot show a false-positive rate "
+                f"of {self.fpir:g}; the threshold is their highest score."
             )
         if not self.at_chance:
-            found.append(f"{self.tier}: other people's pictures link to a person more often than by chance.")
+            found.append("other people's pictures link to a person more often than by chance.")
         return found
 
     @property

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from visard.attacks.result import MEANING, AttackTier
 from visard.benchmark.layout import NOTHING, escaped
+from visard.metrics.bootstrap import Estimate
 from visard.storage import atomic_write
 
 NAME = "attackers"
+HEADLINE = "T4"
 Found = Mapping[str, Sequence[AttackTier]]
 """Arm -> a result for each tier."""
 
@@ -31,8 +33,15 @@ def markdown(found: Found) -> str:
     if not found:
         return "\n".join(lines)
     lines += [f"| arm | {' | '.join(tiers)} |", f"|{'---|' * (len(tiers) + 1)}"]
-    lines += [f"| {arm} | {' | '.join(_cells(found, arm))} |" for arm in found]
+    lines += [f"| {arm} | {' | '.join(_cells(found, arm, _linked))} |" for arm in found]
+    if HEADLINE in tiers:
+        lines += ["", f"**The headline is {HEADLINE}**, an attacker who knows the tool:", ""]
+        lines += [f"- {arm}: {each.claim}" for arm, each in _of_tier(found, HEADLINE)]
     lines += ["", *(f"- {tier}: {MEANING[tier]}" for tier in tiers)]
+    lines += ["", "Pictures of another of these people in a person's place (chance):", ""]
+    lines += [f"| arm | {' | '.join(tiers)} |", f"|{'---|' * (len(tiers) + 1)}"]
+    lines += [f"| {arm} | {' | '.join(_cells(found, arm, _control))} |" for arm in found]
+    lines.append("")
     lines += [
         f"- Caution, {arm}, {each.tier}: {caution}"
         for arm, results in found.items()
@@ -59,7 +68,7 @@ def as_csv(found: Found) -> str:
 def latex(found: Found) -> str:
     """A booktabs table."""
     tiers = _tiers(found)
-    body = [" & ".join(map(escaped, [arm, *_cells(found, arm)])) + r" \\" for arm in found]
+    body = [" & ".join(map(escaped, [arm, *_cells(found, arm, _linked)])) + r" \\" for arm in found]
     return "\n".join(
         [
             "% Needs \\usepackage{booktabs}.",
@@ -82,14 +91,28 @@ def _tiers(found: Found) -> list[str]:
     return list(dict.fromkeys(each.tier for results in found.values() for each in results))
 
 
-def _cells(found: Found, arm: str) -> list[str]:
-    linked = {each.tier: each.linked for each in found[arm]}
-    return [
-        f"{linked[tier].value:.2f} [{linked[tier].low:.2f}, {linked[tier].high:.2f}]"
-        if tier in linked
-        else NOTHING
-        for tier in _tiers(found)
-    ]
+def _linked(each: AttackTier) -> Estimate | None:
+    """Share of people linked."""
+    return each.linked
+
+
+def _control(each: AttackTier) -> Estimate | None:
+    """Share of people to whom another's pictures lead."""
+    return each.control
+
+
+def _of_tier(found: Found, tier: str) -> Iterator[tuple[str, AttackTier]]:
+    for arm, results in found.items():
+        yield from ((arm, each) for each in results if each.tier == tier)
+
+
+def _cells(found: Found, arm: str, figure: Callable[[AttackTier], Estimate | None]) -> list[str]:
+    of_tier = {each.tier: figure(each) for each in found[arm]}
+    return [_cell(of_tier.get(tier)) for tier in _tiers(found)]
+
+
+def _cell(share: Estimate | None) -> str:
+    return NOTHING if share is None else f"{share.value:.2f} [{share.low:.2f}, {share.high:.2f}]"
 
 
 def _setting(found: Found) -> str:
@@ -98,6 +121,6 @@ def _setting(found: Found) -> str:
     if each is None:
         return "No attack is finished."
     return (
-        f"{each.people} people, a gallery of {each.gallery}, a false-positive rate of {each.fpir:g}; every "
-        "choice was made on the attacker's own people."
+        f"{each.people} people, a gallery of {each.gallery}, a false-positive rate of {each.fpir:g}, or the "
+        "finest that the attacker's people can set, where a caution says so; all choices were made on them."
     )

@@ -113,7 +113,7 @@ def attack(
     if to is not None:
         write_results(to, found)
     lines = [each.claim for each in found]
-    lines += [f"Caution: {caution}" for each in found for caution in each.cautions]
+    lines += [f"Caution: {each.tier}: {caution}" for each in found for caution in each.cautions]
     if report is not None and audited is not None:
         write_report(report, audited, models, title="Linkability audit with attack tiers")
         lines.append(f"The report is in {report}")
