@@ -157,6 +157,14 @@ def test_a_table_in_three_formats(sliced: Path, tmp_path: Path) -> None:
     assert all(line.count(" & ") == 3 for line in source.splitlines() if line.startswith("No Defense"))
 
 
+def test_rows_of_different_people_say_so(sliced: Path) -> None:
+    results = job.finished(sliced)
+    first = min(each.unit.person for each in results)
+    mixed = [each for each in results if (each.unit.arm == "none") == (each.unit.person == first)]
+    assert "do not compare rows" in layout.markdown(SMALL, [Measures("ours", sliced, mixed)])
+    assert "do not compare rows" not in layout.markdown(SMALL, [Measures("ours", sliced, results)])
+
+
 def test_a_paper_table_without_units_shows_the_paper() -> None:
     page = layout.markdown(TABLE_7, [])
     assert "Nothing measured yet" in page

@@ -28,6 +28,7 @@ NOTES = {
     "LPIPS": "LPIPS needs a perceptual network, which no kit names.",
 }
 """What a column is of, or why ours is empty."""
+UNPAIRED = " (no one of them in every row yet: do not compare rows)"
 PERTURBED = (
     "Who perturbs photos has the radius and step of the defence, but the rounds of the kit's [protection] "
     "settings; its victim trains on the perturbed half of the photos alone, as in the papers, all others on "
@@ -145,11 +146,7 @@ def latex(table: Table, measured: Sequence[Measures]) -> str:
 
 
 def _whence(table: Table, measured: Sequence[Measures]) -> str:
-    counts = [
-        f"{each.label}: {len(each.people)} people, {each.protocol.sampling.pictures} pictures a prompt, a "
-        f"gallery of {each.protocol.lineup.strangers + 1}, faces by {each.detector}"
-        for each in measured
-    ]
+    counts = [_counts(each) for each in measured]
     heads = {head for column in (*table.columns, *table.own) for head in (column.title, column.under)}
     notes = " ".join(note for head, note in NOTES.items() if head in heads)
     if heads & {"FID", "KID", "SER"}:
@@ -163,6 +160,15 @@ def _whence(table: Table, measured: Sequence[Measures]) -> str:
         "of all people's pictures against their clean photos: FID is biased at such counts, KID counts pairs "
         f"of different people alone. {notes}".rstrip()
     ).replace("  ", " ")
+
+
+def _counts(measured: Measures) -> str:
+    sampling, lineup = measured.protocol.sampling, measured.protocol.lineup
+    return (
+        f"{measured.label}: {len(measured.people)} people{'' if measured.paired else UNPAIRED}, "
+        f"{sampling.pictures} pictures a prompt, a gallery of {lineup.strangers + 1}, faces by "
+        f"{measured.detector}"
+    )
 
 
 def _head(column: Column, arrows: dict[str, str]) -> str:

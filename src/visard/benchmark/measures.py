@@ -74,12 +74,15 @@ class Seen:
 class Measures:
     """Figures of one benchmark's units; `label` says whose they are.
 
-    Only people whom every arm that has begun has finished are compared, or all where there is none.
+    Only people whom every arm that has begun has finished are compared; where there is none, all are, and
+    `paired` is False.
     """
 
     def __init__(self, label: str, out: Path, results: Sequence[Result], kit: Kit | None = None) -> None:
         self.label, self.out, self.kit = label, out, kit
-        self.results = shared_people(results) or list(results)
+        shared = shared_people(results)
+        self.paired = bool(shared) or not results
+        self.results = shared or list(results)
         self.protocol = Protocol.of(out)
         self._looked: dict[tuple[str, str, str], Seen] = {}
 
