@@ -135,7 +135,7 @@ def protect(
     "mist" steer to. changes: single settings, as in `personalize`. A kit's settings are for its own base
     model: with another `base` they are the paper's.
     The files are at 8 bits; visard.protection.run.protected_photos gives photos in floating point.
-    Raises InputError, ModelError, StorageError, TrainingError.
+    Raises InputError, ModelError, StorageError, TrainingError; BusyError when another command is at it.
     """
     models = _kit(kit, device)
     settings = ProtectionSettings().with_preset(models.protection if base is None else {})
