@@ -1,4 +1,4 @@
-"""The project from Python: what the commands do, as functions. Import them from `visard`."""
+"""The project from Python: what the commands do, as functions. Import them from `visard.api`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from visard.protection import protect as protection
 from visard.protection.protect import Protected
 from visard.protection.settings import ProtectionSettings
 from visard.settings import read_toml
-from visard.storage import atomic_write
+from visard.storage import atomic_write, claimed
 
 REQUEST_FILE = "generate.json"
 BATCH = 8
@@ -68,7 +68,8 @@ def personalize(
     run.toml of an earlier run. memory: a plan of `memory_plans.PLANS`, or "auto"; `tell` hears what it means,
     and which photos are left out. person: whose face, by the number that `select_photos` gives it.
     changes: single settings, nested ones as dictionaries:
-    `seed=1, fine_tuning={"steps": 400}`. Raises InputError, ModelError, StorageError, TrainingError.
+    `seed=1, fine_tuning={"steps": 400}`.
+    Raises InputError, ModelError, StorageError, TrainingError; BusyError when another command is at it.
     """
     models = _kit(kit, device)
     settings = _settings(models, config, privacy, changes)
@@ -181,7 +182,7 @@ def generate(
 
     `guidance`: by default that of the run's class pictures, 7.5 for a model without a run. Pictures that an
     earlier call with the same request has left there are kept.
-    Raises InputError, ModelError, StorageError.
+    Raises InputError, ModelError, StorageError; BusyError when another command is at work in the folder.
     """
     out = Path(out)
     loaded = model if isinstance(model, Personalized) else load_model(model, _kit(kit, device), base)
@@ -189,35 +190,34 @@ def generate(
     if not words:
         raise InputError("This model does not say what it was taught.", "Say what to show with --prompt.")
     strength = loaded.guidance if guidance is None else guidance
-    _same_request(
-        out,
-        {
-            "model": loaded.backbone.fingerprint(),
-            "prompt": words,
-            "negative_prompt": negative_prompt,
-            "seed": seed,
-            "steps": steps,
-            "guidance": strength,
-        },
-    )
+    request = {
+        "model": loaded.backbone.fingerprint(),
+        "prompt": words,
+        "negative_prompt": negative_prompt,
+        "seed": seed,
+        "steps": steps,
+        "guidance": strength,
+    }
     files = [out / f"{index:04d}.png" for index in range(count)]
-    missing = [index for index, file in enumerate(files) if not file.exists()]
-    for start in range(missing[0] if missing else count, count, BATCH):
-        size = min(BATCH, count - start)
-        pictures = sampling.generate(
-            loaded.backbone,
-            words,
-            size,
-            seed=seed,
-            steps=steps,
-            guidance=strength,
-            batch=size,
-            negative_prompt=negative_prompt,
-            first=start,
-            progress=_part(progress, start * steps, count * steps),
-        )
-        for file, picture in zip(files[start : start + size], pictures, strict=True):
-            save_image(picture, file)
+    with claimed(out):
+        _same_request(out, request)
+        missing = [index for index, file in enumerate(files) if not file.exists()]
+        for start in range(missing[0] if missing else count, count, BATCH):
+            size = min(BATCH, count - start)
+            pictures = sampling.generate(
+                loaded.backbone,
+                words,
+                size,
+                seed=seed,
+                steps=steps,
+                guidance=strength,
+                batch=size,
+                negative_prompt=negative_prompt,
+                first=start,
+                progress=_part(progress, start * steps, count * steps),
+            )
+            for file, picture in zip(files[start : start + size], pictures, strict=True):
+                save_image(picture, file)
     return files
 
 
