@@ -95,6 +95,39 @@ def test_what_the_machine_lacks_is_said(
     assert "Traceback" not in shown.stderr
 
 
+GOES_ON = "The same command goes on from what was saved."
+ANEW = "The same without --no-resume goes on from what was saved."
+
+
+@pytest.mark.parametrize(
+    ("command", "called", "words"),
+    [
+        ("personalize photos run", "visard.api.personalize", GOES_ON),
+        ("personalize photos run --no-resume", "visard.api.personalize", ANEW),
+        ("protect photos out --method aspl", "visard.api.protect", GOES_ON),
+        ("protect photos out --method aspl --no-resume", "visard.api.protect", ANEW),
+        ("bench main bench", "visard.kits.open_kit", GOES_ON),
+        ("bench table1 bench", "visard.kits.open_kit", GOES_ON),
+        ("world render base --data renders", "visard.world.dataset.render_split", GOES_ON),
+        ("audit pictures --reference photos", "visard.api.audit", ""),
+        ("attack people", "visard.kits.open_kit", ""),
+        ("bench step --photos photos", "visard.kits.open_kit", ""),
+        ("bench tmax", "visard.kits.open_kit", ""),
+        ("world sample people", "visard.world.sampling.sample", ""),
+    ],
+)
+def test_who_stops_a_command_is_told_whether_it_goes_on(
+    visard: Run, monkeypatch: pytest.MonkeyPatch, command: str, called: str, words: str
+) -> None:
+    def press_ctrl_c(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(called, press_ctrl_c)
+    stopped = visard(*command.split())
+    assert stopped.exit_code == 130
+    assert stopped.stderr == f"\nStopped. {words}".rstrip() + "\n"
+
+
 PROGRAM = """
 from functools import partial
 from pathlib import Path
@@ -115,7 +148,7 @@ main()
 """`visard` with a command whose worker process would never end."""
 
 
-STOPPED = "\nStopped. The same command goes on from what was saved.\n"
+STOPPED = "\nStopped.\n"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import typer
 from visard.cli.bench_tables import add_tables
 from visard.cli.console import progress, result
 from visard.cli.options import AsJson, KitOption, Seed
+from visard.cli.resuming import Resuming
 from visard.errors import InputError
 
 MAIN = "bench main"
@@ -24,7 +25,7 @@ app = typer.Typer(
 )
 
 
-@app.command()
+@app.command(cls=Resuming)
 def main(
     out: Out,
     people: Annotated[int, typer.Option(min=1, help="How many unseen people.")] = 10,

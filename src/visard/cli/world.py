@@ -9,6 +9,7 @@ import typer
 
 from visard.cli.console import progress, result
 from visard.cli.options import AsJson, KitOption, Seed
+from visard.cli.resuming import Resuming
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,7 +46,7 @@ def sample(
     result(values, as_json, f"{len(folders)} people are in {out}")
 
 
-@app.command()
+@app.command(cls=Resuming)
 def render(
     split: Annotated[
         str, typer.Argument(help="Which people: base, surrogate, judge, regressor, gallery, test.")
@@ -106,7 +107,7 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(cls=Resuming)
 def train(
     name: Annotated[str, typer.Argument(help="The model to train; a wrong name lists them all.")],
     data: Annotated[Path, typer.Option(help="Folder of rendered people.")],
