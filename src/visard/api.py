@@ -30,6 +30,7 @@ from visard.protection.protect import Protected
 from visard.protection.settings import ProtectionSettings
 from visard.settings import read_toml
 from visard.storage import atomic_write, claimed
+from visard.targets import require_writable
 
 REQUEST_FILE = "generate.json"
 BATCH = 8
@@ -232,13 +233,16 @@ def audit(
     settings: AuditSettings | None = None,
     device: str = "auto",
     progress: Progress = silent,
+    tell: Callable[[AuditResult], None] = lambda found: None,
 ) -> AuditResult:
     """Measure whether a kit's judges link the folder `pictures` to the person in the folder `reference`.
 
     Folders inside `pictures` are arms to compare, `none` being the undefended one, and folders inside those
-    are prompts. gallery: a folder of photos for each stranger; the kit "world" brings its own.
+    are prompts. gallery: a folder of photos for each stranger; the kit "world" brings its own. report: an
+    HTML file; `tell` hears the result before it is written, in case it cannot be.
     Raises InputError, ModelError, StorageError.
     """
+    require_writable(report)
     models = _kit(kit, device)
     arms = _arms(Path(pictures))
     side = next(iter(arms.values())).shape[-1]
@@ -252,6 +256,7 @@ def audit(
         settings=settings,
         progress=progress,
     )
+    tell(found)
     if report is not None:
         write_report(report, found, models, [person])
     return found

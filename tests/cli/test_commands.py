@@ -12,6 +12,7 @@ from PIL import Image
 from typer.testing import Result
 
 from visard.cli import console
+from visard.errors import StorageError
 from visard.images import read_folder
 
 Run = Callable[..., Result]
@@ -213,6 +214,24 @@ def test_folders_that_are_no_models(visard: Run, kit: Path, tmp_path: Path) -> N
         assert shown.exit_code == 3
         assert "no model" in shown.stderr
         assert not (tmp_path / "out").exists()
+
+
+def test_figures_are_shown_where_the_report_cannot_be_written(
+    visard: Run, kit: Path, photo_folder: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for person in range(3):
+        photo_folder(2, name=f"strangers/{person}")
+
+    def full(*_: object, **__: object) -> None:
+        raise StorageError("The disk is full.", "Free some space.")
+
+    monkeypatch.setattr("visard.api.write_report", full)
+    shown = visard(
+        "audit", photo_folder(2), "--reference", photo_folder(2, name="others"),
+        "--gallery", tmp_path / "strangers", "--kit", kit, "--report", tmp_path / "a.html", "--json",
+    )  # fmt: skip
+    assert shown.exit_code == 4
+    assert len(json.loads(shown.stdout)["arms"]) == 1
 
 
 def test_an_audit_needs_strangers(visard: Run, kit: Path, photo_folder: Folders) -> None:

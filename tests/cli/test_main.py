@@ -128,6 +128,27 @@ def test_who_stops_a_command_is_told_whether_it_goes_on(
     assert stopped.stderr == f"\nStopped. {words}".rstrip() + "\n"
 
 
+def test_where_results_go_is_looked_at_first(
+    visard: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def work(*_: object, **__: object) -> None:
+        raise AssertionError("this takes twenty minutes")
+
+    for name in ("visard.api._kit", "visard.kits.open_kit", "visard.world.check.check"):
+        monkeypatch.setattr(name, work)
+    page, inside = tmp_path / "page.md", tmp_path / "page.md" / "file"
+    page.write_text("no marks")
+    for code, *command in (
+        (4, "audit", tmp_path, "--reference", tmp_path, "--report", inside),
+        (4, "bench", "tmax", "--to", inside),
+        (2, "bench", "main", tmp_path / "bench", "--into", page),
+        (2, "world", "check", "--into", page),
+    ):
+        shown = visard(*command)
+        assert shown.exit_code == code, shown.output
+        assert str(page) in shown.stderr
+
+
 PROGRAM = """
 from functools import partial
 from pathlib import Path

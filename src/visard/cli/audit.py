@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from visard.cli.console import progress, result
 from visard.cli.options import AsJson, Device, KitOption
+
+if TYPE_CHECKING:
+    from visard.audit import AuditResult
 
 
 def audit(
@@ -42,18 +45,23 @@ def audit(
     """
     from visard import api  # not at the top: it takes seconds, and --help should not
 
-    with progress() as show:
-        found = api.audit(
-            pictures,
-            reference,
-            gallery=gallery,
-            training_photos=training_photos,
-            kit=kit,
-            report=report,
-            device=device,
-            progress=show,
-        )
-    lines = [*found.claims, *(f"Caution: {flag.message} {flag.advice}" for flag in found.flags)]
-    if report:
-        lines.append(f"The report is in {report}")
-    result(json.loads(found.to_json()), as_json, "\n".join(lines))
+    seen: list[AuditResult] = []
+    try:
+        with progress() as show:
+            api.audit(
+                pictures,
+                reference,
+                gallery=gallery,
+                training_photos=training_photos,
+                kit=kit,
+                report=report,
+                device=device,
+                progress=show,
+                tell=seen.append,
+            )
+    finally:  # also where the report could not be written
+        for found in seen:
+            lines = [*found.claims, *(f"Caution: {flag.message} {flag.advice}" for flag in found.flags)]
+            result(json.loads(found.to_json()), as_json, "\n".join(lines))
+    if report and not as_json:
+        result({}, False, f"The report is in {report}")

@@ -78,8 +78,10 @@ def main(
     from visard.benchmark import acceptance, job, protocol, summary, tables
     from visard.benchmark.people import world_people
     from visard.kits import open_kit
-    from visard.pages import insert
+    from visard.pages import around, insert
 
+    if into is not None:
+        around(into, MAIN)
     if not report_only:
         asked = job.Job(
             people=world_people(split, people),
@@ -105,13 +107,13 @@ def main(
     found = summary.summarize(finished)
     checks = acceptance.acceptance(found, summary.summarize(summary.shared_people(finished)))
     tables.write_tables(out, found, checks, shared)
-    if into is not None:
-        insert(into, MAIN, tables.markdown(found, checks, shared))
     if as_json:
         result(json.loads(tables.as_json(found, checks, shared)), True, "")
     else:
         Console().print(tables.terminal(found, checks))
         result({}, False, f"The tables are in {out / 'table.md'}")
+    if into is not None:
+        insert(into, MAIN, tables.markdown(found, checks, shared))
 
 
 @app.command()

@@ -11,6 +11,9 @@ from visard.cli.console import progress, result
 from visard.cli.options import AsJson, KitOption, Seed
 from visard.cli.resuming import Resuming
 
+PAGE = "world check"
+"""Names the place for the table in a page."""
+
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -92,17 +95,19 @@ def check(
     from rich.console import Console
 
     from visard.kits import open_kit
-    from visard.pages import insert
+    from visard.pages import around, insert
     from visard.world import check as checks
 
+    if into is not None:
+        around(into, PAGE)
     with progress() as report:
         findings = checks.check(open_kit(kit), data, progress=report)
-    if into is not None:
-        insert(into, "world check", checks.markdown(findings))
     if not as_json:
         Console().print(checks.table(findings))
     failed = sum(finding.passed is False for finding in findings)
     result(checks.as_json(findings), as_json, f"{failed} of {len(findings)} figures fall short")
+    if into is not None:
+        insert(into, PAGE, checks.markdown(findings))
     if failed:
         raise typer.Exit(1)
 
