@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,13 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
+from visard.attacks import TIERS, AttackSettings, AttackTier, folders
+from visard.attacks.report import audited as audited_with_tiers
 from visard.audit import AuditResult, AuditSettings, Person, Strangers, audit_people, render_report
+from visard.benchmark.attack import Attackers, Campaign, lenses
+from visard.benchmark.attack_report import audit_campaign
+from visard.benchmark.people import world_people
+from visard.benchmark.protocol import PROTOCOL_FILE, parse_arms
 from visard.diffusion import sampling
 from visard.diffusion.resolution import resolution_of
 from visard.errors import InputError
@@ -36,6 +43,7 @@ REQUEST_FILE = "generate.json"
 BATCH = 8
 
 __all__ = [
+    "attack",
     "audit",
     "generate",
     "load_model",
@@ -262,6 +270,71 @@ def audit(
     return found
 
 
+def attack(
+    target: str | Path,
+    *,
+    tier: str = "T4",
+    arm: str = "0.1",
+    dev: int = 10,
+    train: int = 20,
+    leaked: int = 8,
+    workers: int = 2,
+    attacker: str | Path | None = None,
+    gallery: str | Path | None = None,
+    kit: str | Path = "world",
+    seed: int = 0,
+    report: str | Path | None = None,
+    progress: Progress = silent,
+    tell: Callable[[list[AttackTier]], None] = lambda found: None,
+) -> list[AttackTier]:
+    """Attack the folder `target` as an adversary would who adapts to the defence, a result for each tier.
+
+    tier: the highest of T0 to T5. target: a folder of people (NAME/photos, NAME/pictures) whom those in
+    `attacker` (dev/NAME/..., train/NAME/...) attack in a gallery of strangers, by default the kit's; or a
+    benchmark, whose `arm` is attacked by so many people of the embedded world to choose on (dev) and learn
+    from (train), with `leaked` pictures of each prompt at T5, `workers` models trained at a time.
+    report: an HTML file, the same people audited; `tell` hears the tiers before that is begun.
+    Raises InputError, ModelError, StorageError, TrainingError.
+    """
+    if tier not in TIERS:
+        raise InputError(f"There is no attack tier {tier}.", f"Choose one of {', '.join(TIERS)}.")
+    require_writable(report)
+    target, tiers, settings = Path(target), TIERS[: TIERS.index(tier) + 1], AttackSettings(seed=seed)
+    models = open_kit(kit)
+    audited: Callable[[], AuditResult]
+    if (target / PROTOCOL_FILE).is_file():
+        (chosen, *_) = parse_arms(arm)
+        people = world_people("attacker_dev", dev), world_people("attacker_train", train)
+        campaign = Campaign(
+            out=target,
+            arms=[chosen],
+            attackers=Attackers(*people, leaked, workers),
+            tiers=tiers,
+            kit=str(kit),
+            seed=seed,
+            settings=settings,
+        )
+        campaign.run(progress=progress)
+        found = campaign.found()[chosen]
+        audited = partial(audit_campaign, campaign, progress)
+    else:
+        strangers = gallery or models.gallery
+        if attacker is None or strangers is None:
+            raise InputError(
+                f"{target} is no benchmark, and an attack on people needs --attacker and --gallery.",
+                "Give the attacker's own people (dev/NAME/photos, dev/NAME/pictures) and strangers.",
+            )
+        attackers, others = Path(attacker), Path(strangers)
+        found = folders.attack_people(
+            target, attackers, others, lenses(models), tiers=tiers, settings=settings, progress=progress
+        )
+        audited = partial(_audited, target, others, found, models, settings, progress)
+    tell(found)
+    if report is not None:
+        write_report(report, audited(), models, title="Linkability audit with attack tiers")
+    return found
+
+
 def write_report(
     file: str | Path,
     found: AuditResult,
@@ -276,6 +349,26 @@ def write_report(
     """
     licences = {f"{each.model} ({each.role})": each.weights for each in kit.licences()}
     atomic_write(file, render_report(found, people, title=title, licences=licences).encode())
+
+
+def _audited(
+    people: Path,
+    strangers: Path,
+    found: Sequence[AttackTier],
+    kit: Kit,
+    settings: AttackSettings,
+    progress: Progress,
+) -> AuditResult:
+    """The audit of a folder of people, with the tiers found."""
+    return audited_with_tiers(
+        folders.as_audited(people),
+        folders.strangers(strangers),
+        found,
+        kit.instruments(),
+        surrogates=kit.surrogate_ids(),
+        settings=settings,
+        progress=progress,
+    )
 
 
 def _selector(kit: Kit, size: int) -> Selector:

@@ -110,7 +110,7 @@ ANEW = "The same without --no-resume goes on from what was saved."
         ("bench table1 bench", "visard.kits.open_kit", GOES_ON),
         ("world render base --data renders", "visard.world.dataset.render_split", GOES_ON),
         ("audit pictures --reference photos", "visard.api.audit", ""),
-        ("attack people", "visard.kits.open_kit", ""),
+        ("attack people", "visard.api.attack", ""),
         ("bench step --photos photos", "visard.kits.open_kit", ""),
         ("bench tmax", "visard.kits.open_kit", ""),
         ("world sample people", "visard.world.sampling.sample", ""),
@@ -140,6 +140,8 @@ def test_where_results_go_is_looked_at_first(
     page.write_text("no marks")
     for code, *command in (
         (4, "audit", tmp_path, "--reference", tmp_path, "--report", inside),
+        (4, "attack", tmp_path, "--to", inside),
+        (4, "attack", tmp_path, "--report", inside),
         (4, "bench", "tmax", "--to", inside),
         (2, "bench", "main", tmp_path / "bench", "--into", page),
         (2, "world", "check", "--into", page),
