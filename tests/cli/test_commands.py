@@ -49,10 +49,13 @@ def test_from_photos_to_a_report(visard: Run, kit: Path, photo_folder: Folders, 
     audited = visard(
         "audit", out, "--reference", photo_folder(3, name="others"), "--gallery", strangers,
         "--training-photos", photos, "--kit", kit, "--report", page, "--json",
+        "--fpir", 0.25, "--fmr", 0.5, "--fmr", 0.1,
     )  # fmt: skip
     assert audited.exit_code == 0, audited.stderr
     found = json.loads(audited.stdout)
     assert sorted(arm["arm"] for arm in found["arms"]) == ["iddm", "none"]
+    assert found["settings"]["fpir"] == 0.25
+    assert found["settings"]["false_match_rates"] == [0.5, 0.1]
     assert "training-in-reference" in {flag["code"] for flag in found["flags"]}
     assert "<html" in page.read_text(encoding="utf-8")
     assert str(tmp_path) not in page.read_text(encoding="utf-8")

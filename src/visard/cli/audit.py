@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +33,18 @@ def audit(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML file.")
     ] = None,
+    fpir: Annotated[
+        float, typer.Option(min=1e-6, max=0.5, help="How often a search may name somebody wrongly.")
+    ] = 0.01,
+    fmr: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=1e-6,
+            max=0.5,
+            help="False-match rate of pairs; repeatable.",
+            show_default=".01, .001, .0001",
+        ),
+    ] = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -41,10 +54,12 @@ def audit(
 
     \b
     visard audit pictures/ --reference other_photos/ --report report.html
-    visard audit pictures/ --reference other_photos/ --gallery strangers/ --kit real.toml --json
+    visard audit pictures/ --reference other_photos/ --gallery strangers/ --fpir 0.05 --kit real.toml --json
     """
     from visard import api  # not at the top: it takes seconds, and --help should not
+    from visard.audit import AuditSettings
 
+    settings = AuditSettings(fpir=fpir)
     seen: list[AuditResult] = []
     try:
         with progress() as show:
@@ -54,6 +69,7 @@ def audit(
                 gallery=gallery,
                 training_photos=training_photos,
                 kit=kit,
+                settings=replace(settings, false_match_rates=tuple(fmr)) if fmr else settings,
                 report=report,
                 device=device,
                 progress=show,
