@@ -14,6 +14,7 @@ import pytest
 from typer.testing import Result
 
 from visard import api
+from visard.diffusion.sources import ALIASES
 from visard.errors import InputError, ModelError, StorageError, TrainingError
 
 Run = Callable[..., Result]
@@ -149,6 +150,11 @@ def test_where_results_go_is_looked_at_first(
         shown = visard(*command)
         assert shown.exit_code == code, shown.output
         assert str(page) in shown.stderr
+
+
+def test_every_alias_of_a_base_model_is_said(visard: Run) -> None:
+    words = visard("generate", "--help").stdout.replace("│", " ").replace(",", " ").split()
+    assert set(ALIASES) <= {word.rstrip(".") for word in words}
 
 
 PROGRAM = """
