@@ -23,12 +23,14 @@ from visard.diffusion import sampling
 from visard.diffusion.resolution import resolution_of
 from visard.errors import InputError
 from visard.images import SUFFIXES, center_crop, read_folder, read_image, save_image, to_tensor
+from visard.inspection import inspect
 from visard.kits import Kit, open_kit
 from visard.models import Personalized, choose_device, load_model
 from visard.personalization import memory_plans
 from visard.personalization import personalize as personalization
 from visard.personalization.personalize import Result
 from visard.personalization.settings import PersonalizationSettings
+from visard.photos.prepare import prepare as prepare_photos
 from visard.photos.select import Selector
 from visard.photos.selection import Selection
 from visard.progress import Progress, silent
@@ -46,9 +48,11 @@ __all__ = [
     "attack",
     "audit",
     "generate",
+    "inspect",
     "load_model",
     "open_kit",
     "personalize",
+    "prepare_photos",
     "protect",
     "select_photos",
     "write_report",
