@@ -20,6 +20,7 @@ from visard.images import (
     grid,
     read_folder,
     read_image,
+    read_photo,
     save_image,
     to_image,
     to_tensor,
@@ -281,3 +282,10 @@ def test_grid_writes_labels_below_the_pictures() -> None:
     bare, labelled = grid(pictures, 2), grid(pictures, 2, labels=["one", "two"])
     assert labelled.height > bare.height
     assert np.asarray(labelled)[50:].min() < 100
+
+
+def test_a_caption_that_is_no_text_says_what_to_do(tmp_path: Path) -> None:
+    save_image(Image.new("RGB", (64, 64)), tmp_path / "a.png")
+    (tmp_path / "a.txt").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(InputError, match="take it away"):
+        read_photo(tmp_path / "a.png", 0)

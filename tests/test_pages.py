@@ -16,3 +16,4 @@ def test_figures_are_put_between_the_marks_of_a_page(tmp_path: Path) -> None:
     assert page.read_text() == "before\n<!-- x -->\nnew\n<!-- /x -->\nafter\n"
     with pytest.raises(InputError, match="no place"):
         insert(page, "y", "new")
+    assert page.read_text() == "before\n<!-- x -->\nnew\n<!-- /x -->\nafter\n"

@@ -1,9 +1,10 @@
-"""The project from Python: what the commands do, as functions. Import them from `visard`."""
+"""The project from Python: what the commands do, as functions. Import them from `visard.api`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,25 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
+from visard.attacks import TIERS, AttackSettings, AttackTier, folders
+from visard.attacks.report import audited as audited_with_tiers
 from visard.audit import AuditResult, AuditSettings, Person, Strangers, audit_people, render_report
+from visard.benchmark.attack import Attackers, Campaign, lenses
+from visard.benchmark.attack_report import audit_campaign
+from visard.benchmark.people import world_people
+from visard.benchmark.protocol import PROTOCOL_FILE, parse_arms
 from visard.diffusion import sampling
 from visard.diffusion.resolution import resolution_of
 from visard.errors import InputError
 from visard.images import SUFFIXES, center_crop, read_folder, read_image, save_image, to_tensor
+from visard.inspection import inspect
 from visard.kits import Kit, open_kit
 from visard.models import Personalized, choose_device, load_model
 from visard.personalization import memory_plans
 from visard.personalization import personalize as personalization
 from visard.personalization.personalize import Result
 from visard.personalization.settings import PersonalizationSettings
+from visard.photos.prepare import prepare as prepare_photos
 from visard.photos.select import Selector
 from visard.photos.selection import Selection
 from visard.progress import Progress, silent
@@ -29,17 +38,21 @@ from visard.protection import protect as protection
 from visard.protection.protect import Protected
 from visard.protection.settings import ProtectionSettings
 from visard.settings import read_toml
-from visard.storage import atomic_write
+from visard.storage import atomic_write, claimed
+from visard.targets import require_writable
 
 REQUEST_FILE = "generate.json"
 BATCH = 8
 
 __all__ = [
+    "attack",
     "audit",
     "generate",
+    "inspect",
     "load_model",
     "open_kit",
     "personalize",
+    "prepare_photos",
     "protect",
     "select_photos",
     "write_report",
@@ -68,7 +81,8 @@ def personalize(
     run.toml of an earlier run. memory: a plan of `memory_plans.PLANS`, or "auto"; `tell` hears what it means,
     and which photos are left out. person: whose face, by the number that `select_photos` gives it.
     changes: single settings, nested ones as dictionaries:
-    `seed=1, fine_tuning={"steps": 400}`. Raises InputError, ModelError, StorageError, TrainingError.
+    `seed=1, fine_tuning={"steps": 400}`.
+    Raises InputError, ModelError, StorageError, TrainingError; BusyError when another command is at it.
     """
     models = _kit(kit, device)
     settings = _settings(models, config, privacy, changes)
@@ -135,7 +149,7 @@ def protect(
     "mist" steer to. changes: single settings, as in `personalize`. A kit's settings are for its own base
     model: with another `base` they are the paper's.
     The files are at 8 bits; visard.protection.run.protected_photos gives photos in floating point.
-    Raises InputError, ModelError, StorageError, TrainingError.
+    Raises InputError, ModelError, StorageError, TrainingError; BusyError when another command is at it.
     """
     models = _kit(kit, device)
     settings = ProtectionSettings().with_preset(models.protection if base is None else {})
@@ -181,7 +195,7 @@ def generate(
 
     `guidance`: by default that of the run's class pictures, 7.5 for a model without a run. Pictures that an
     earlier call with the same request has left there are kept.
-    Raises InputError, ModelError, StorageError.
+    Raises InputError, ModelError, StorageError; BusyError when another command is at work in the folder.
     """
     out = Path(out)
     loaded = model if isinstance(model, Personalized) else load_model(model, _kit(kit, device), base)
@@ -189,35 +203,34 @@ def generate(
     if not words:
         raise InputError("This model does not say what it was taught.", "Say what to show with --prompt.")
     strength = loaded.guidance if guidance is None else guidance
-    _same_request(
-        out,
-        {
-            "model": loaded.backbone.fingerprint(),
-            "prompt": words,
-            "negative_prompt": negative_prompt,
-            "seed": seed,
-            "steps": steps,
-            "guidance": strength,
-        },
-    )
+    request = {
+        "model": loaded.backbone.fingerprint(),
+        "prompt": words,
+        "negative_prompt": negative_prompt,
+        "seed": seed,
+        "steps": steps,
+        "guidance": strength,
+    }
     files = [out / f"{index:04d}.png" for index in range(count)]
-    missing = [index for index, file in enumerate(files) if not file.exists()]
-    for start in range(missing[0] if missing else count, count, BATCH):
-        size = min(BATCH, count - start)
-        pictures = sampling.generate(
-            loaded.backbone,
-            words,
-            size,
-            seed=seed,
-            steps=steps,
-            guidance=strength,
-            batch=size,
-            negative_prompt=negative_prompt,
-            first=start,
-            progress=_part(progress, start * steps, count * steps),
-        )
-        for file, picture in zip(files[start : start + size], pictures, strict=True):
-            save_image(picture, file)
+    with claimed(out):
+        _same_request(out, request)
+        missing = [index for index, file in enumerate(files) if not file.exists()]
+        for start in range(missing[0] if missing else count, count, BATCH):
+            size = min(BATCH, count - start)
+            pictures = sampling.generate(
+                loaded.backbone,
+                words,
+                size,
+                seed=seed,
+                steps=steps,
+                guidance=strength,
+                batch=size,
+                negative_prompt=negative_prompt,
+                first=start,
+                progress=_part(progress, start * steps, count * steps),
+            )
+            for file, picture in zip(files[start : start + size], pictures, strict=True):
+                save_image(picture, file)
     return files
 
 
@@ -232,13 +245,16 @@ def audit(
     settings: AuditSettings | None = None,
     device: str = "auto",
     progress: Progress = silent,
+    tell: Callable[[AuditResult], None] = lambda found: None,
 ) -> AuditResult:
     """Measure whether a kit's judges link the folder `pictures` to the person in the folder `reference`.
 
     Folders inside `pictures` are arms to compare, `none` being the undefended one, and folders inside those
-    are prompts. gallery: a folder of photos for each stranger; the kit "world" brings its own.
+    are prompts. gallery: a folder of photos for each stranger; the kit "world" brings its own. report: an
+    HTML file; `tell` hears the result before it is written, in case it cannot be.
     Raises InputError, ModelError, StorageError.
     """
+    require_writable(report)
     models = _kit(kit, device)
     arms = _arms(Path(pictures))
     side = next(iter(arms.values())).shape[-1]
@@ -252,8 +268,74 @@ def audit(
         settings=settings,
         progress=progress,
     )
+    tell(found)
     if report is not None:
         write_report(report, found, models, [person])
+    return found
+
+
+def attack(
+    target: str | Path,
+    *,
+    tier: str = "T4",
+    arm: str = "0.1",
+    dev: int = 10,
+    train: int = 20,
+    leaked: int = 8,
+    workers: int = 2,
+    attacker: str | Path | None = None,
+    gallery: str | Path | None = None,
+    kit: str | Path = "world",
+    seed: int = 0,
+    report: str | Path | None = None,
+    progress: Progress = silent,
+    tell: Callable[[list[AttackTier]], None] = lambda found: None,
+) -> list[AttackTier]:
+    """Attack the folder `target` as an adversary would who adapts to the defence, a result for each tier.
+
+    tier: the highest of T0 to T5. target: a folder of people (NAME/photos, NAME/pictures) whom those in
+    `attacker` (dev/NAME/..., train/NAME/...) attack in a gallery of strangers, by default the kit's; or a
+    benchmark, whose `arm` is attacked by so many people of the embedded world to choose on (dev) and learn
+    from (train), with `leaked` pictures of each prompt at T5, `workers` models trained at a time.
+    report: an HTML file, the same people audited; `tell` hears the tiers before that is begun.
+    Raises InputError, ModelError, StorageError, TrainingError.
+    """
+    if tier not in TIERS:
+        raise InputError(f"There is no attack tier {tier}.", f"Choose one of {', '.join(TIERS)}.")
+    require_writable(report)
+    target, tiers, settings = Path(target), TIERS[: TIERS.index(tier) + 1], AttackSettings(seed=seed)
+    models = open_kit(kit)
+    audited: Callable[[], AuditResult]
+    if (target / PROTOCOL_FILE).is_file():
+        (chosen, *_) = parse_arms(arm)
+        people = world_people("attacker_dev", dev), world_people("attacker_train", train)
+        campaign = Campaign(
+            out=target,
+            arms=[chosen],
+            attackers=Attackers(*people, leaked, workers),
+            tiers=tiers,
+            kit=str(kit),
+            seed=seed,
+            settings=settings,
+        )
+        campaign.run(progress=progress)
+        found = campaign.found()[chosen]
+        audited = partial(audit_campaign, campaign, progress)
+    else:
+        strangers = gallery or models.gallery
+        if attacker is None or strangers is None:
+            raise InputError(
+                f"{target} is no benchmark, and an attack on people needs --attacker and --gallery.",
+                "Give the attacker's own people (dev/NAME/photos, dev/NAME/pictures) and strangers.",
+            )
+        attackers, others = Path(attacker), Path(strangers)
+        found = folders.attack_people(
+            target, attackers, others, lenses(models), tiers=tiers, settings=settings, progress=progress
+        )
+        audited = partial(_audited, target, others, found, models, settings, progress)
+    tell(found)
+    if report is not None:
+        write_report(report, audited(), models, title="Linkability audit with attack tiers")
     return found
 
 
@@ -271,6 +353,26 @@ def write_report(
     """
     licences = {f"{each.model} ({each.role})": each.weights for each in kit.licences()}
     atomic_write(file, render_report(found, people, title=title, licences=licences).encode())
+
+
+def _audited(
+    people: Path,
+    strangers: Path,
+    found: Sequence[AttackTier],
+    kit: Kit,
+    settings: AttackSettings,
+    progress: Progress,
+) -> AuditResult:
+    """The audit of a folder of people, with the tiers found."""
+    return audited_with_tiers(
+        folders.as_audited(people),
+        folders.strangers(strangers),
+        found,
+        kit.instruments(),
+        surrogates=kit.surrogate_ids(),
+        settings=settings,
+        progress=progress,
+    )
 
 
 def _selector(kit: Kit, size: int) -> Selector:

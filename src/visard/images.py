@@ -237,5 +237,7 @@ def _caption(file: Path) -> str | None:
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:
-        raise InputError(f"{file.with_suffix('.txt')} is not UTF-8 text.") from error
+        raise InputError(
+            f"{file.with_suffix('.txt')} is not UTF-8 text.", "Save the caption as UTF-8, or take it away."
+        ) from error
     return text or None

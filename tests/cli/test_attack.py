@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from visard import api
+from visard.attacks.result import as_tree
+
 Run = Callable[..., Result]
 Folders = Callable[..., Path]
 SMALL = ("--pictures", 1, "--strangers", 2, "--steps", 1, "--workers", 1)
@@ -60,6 +63,15 @@ def test_folders_of_people_are_attacked(
     assert "published" in html
     assert "<img" not in html
     assert str(tmp_path) not in html
+
+    shown = api.attack(
+        tmp_path / "people",
+        tier="T1",
+        attacker=tmp_path / "others",
+        gallery=tmp_path / "strangers",
+        kit=kit,
+    )
+    assert as_tree(shown) == tree
 
     alone = visard(*command)
     assert alone.exit_code == 2

@@ -12,6 +12,7 @@ from PIL import Image
 from typer.testing import Result
 
 from visard.cli import console
+from visard.errors import StorageError
 from visard.images import read_folder
 
 Run = Callable[..., Result]
@@ -48,10 +49,13 @@ def test_from_photos_to_a_report(visard: Run, kit: Path, photo_folder: Folders, 
     audited = visard(
         "audit", out, "--reference", photo_folder(3, name="others"), "--gallery", strangers,
         "--training-photos", photos, "--kit", kit, "--report", page, "--json",
+        "--fpir", 0.25, "--fmr", 0.5, "--fmr", 0.1,
     )  # fmt: skip
     assert audited.exit_code == 0, audited.stderr
     found = json.loads(audited.stdout)
     assert sorted(arm["arm"] for arm in found["arms"]) == ["iddm", "none"]
+    assert found["settings"]["fpir"] == 0.25
+    assert found["settings"]["false_match_rates"] == [0.5, 0.1]
     assert "training-in-reference" in {flag["code"] for flag in found["flags"]}
     assert "<html" in page.read_text(encoding="utf-8")
     assert str(tmp_path) not in page.read_text(encoding="utf-8")
@@ -213,6 +217,24 @@ def test_folders_that_are_no_models(visard: Run, kit: Path, tmp_path: Path) -> N
         assert shown.exit_code == 3
         assert "no model" in shown.stderr
         assert not (tmp_path / "out").exists()
+
+
+def test_figures_are_shown_where_the_report_cannot_be_written(
+    visard: Run, kit: Path, photo_folder: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for person in range(3):
+        photo_folder(2, name=f"strangers/{person}")
+
+    def full(*_: object, **__: object) -> None:
+        raise StorageError("The disk is full.", "Free some space.")
+
+    monkeypatch.setattr("visard.api.write_report", full)
+    shown = visard(
+        "audit", photo_folder(2), "--reference", photo_folder(2, name="others"),
+        "--gallery", tmp_path / "strangers", "--kit", kit, "--report", tmp_path / "a.html", "--json",
+    )  # fmt: skip
+    assert shown.exit_code == 4
+    assert len(json.loads(shown.stdout)["arms"]) == 1
 
 
 def test_an_audit_needs_strangers(visard: Run, kit: Path, photo_folder: Folders) -> None:

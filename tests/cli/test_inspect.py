@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from typer.testing import Result
 
 from support.tiny import tiny_pipeline
+from visard import api
 
 Run = Callable[..., Result]
 
@@ -28,6 +29,7 @@ def kohya(path: Path, metadata: dict[str, str]) -> Path:
 def test_rank_alpha_and_parts_of_a_lora(visard: Run, tmp_path: Path) -> None:
     file = kohya(tmp_path / "a.safetensors", {"ss_network_dim": "4"})
     shown = json.loads(visard("inspect", file, "--json").stdout)
+    assert shown == api.inspect(file)
     assert shown["kind"] == "LoRA (kohya naming)"
     assert (shown["rank"], shown["alpha"], shown["text_encoder"]) == ([4], [2.0], True)
     assert (shown["tensors"], shown["parameters"], shown["types"]) == (6, 130, {"F32": 6})

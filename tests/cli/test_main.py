@@ -14,6 +14,7 @@ import pytest
 from typer.testing import Result
 
 from visard import api
+from visard.diffusion.sources import ALIASES
 from visard.errors import InputError, ModelError, StorageError, TrainingError
 
 Run = Callable[..., Result]
@@ -95,6 +96,67 @@ def test_what_the_machine_lacks_is_said(
     assert "Traceback" not in shown.stderr
 
 
+GOES_ON = "The same command goes on from what was saved."
+ANEW = "The same without --no-resume goes on from what was saved."
+
+
+@pytest.mark.parametrize(
+    ("command", "called", "words"),
+    [
+        ("personalize photos run", "visard.api.personalize", GOES_ON),
+        ("personalize photos run --no-resume", "visard.api.personalize", ANEW),
+        ("protect photos out --method aspl", "visard.api.protect", GOES_ON),
+        ("protect photos out --method aspl --no-resume", "visard.api.protect", ANEW),
+        ("bench main bench", "visard.kits.open_kit", GOES_ON),
+        ("bench table1 bench", "visard.kits.open_kit", GOES_ON),
+        ("world render base --data renders", "visard.world.dataset.render_split", GOES_ON),
+        ("audit pictures --reference photos", "visard.api.audit", ""),
+        ("attack people", "visard.api.attack", ""),
+        ("bench step --photos photos", "visard.kits.open_kit", ""),
+        ("bench tmax", "visard.kits.open_kit", ""),
+        ("world sample people", "visard.world.sampling.sample", ""),
+    ],
+)
+def test_who_stops_a_command_is_told_whether_it_goes_on(
+    visard: Run, monkeypatch: pytest.MonkeyPatch, command: str, called: str, words: str
+) -> None:
+    def press_ctrl_c(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(called, press_ctrl_c)
+    stopped = visard(*command.split())
+    assert stopped.exit_code == 130
+    assert stopped.stderr == f"\nStopped. {words}".rstrip() + "\n"
+
+
+def test_where_results_go_is_looked_at_first(
+    visard: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def work(*_: object, **__: object) -> None:
+        raise AssertionError("this takes twenty minutes")
+
+    for name in ("visard.api._kit", "visard.kits.open_kit", "visard.world.check.check"):
+        monkeypatch.setattr(name, work)
+    page, inside = tmp_path / "page.md", tmp_path / "page.md" / "file"
+    page.write_text("no marks")
+    for code, *command in (
+        (4, "audit", tmp_path, "--reference", tmp_path, "--report", inside),
+        (4, "attack", tmp_path, "--to", inside),
+        (4, "attack", tmp_path, "--report", inside),
+        (4, "bench", "tmax", "--to", inside),
+        (2, "bench", "main", tmp_path / "bench", "--into", page),
+        (2, "world", "check", "--into", page),
+    ):
+        shown = visard(*command)
+        assert shown.exit_code == code, shown.output
+        assert str(page) in shown.stderr
+
+
+def test_every_alias_of_a_base_model_is_said(visard: Run) -> None:
+    words = visard("generate", "--help").stdout.replace("│", " ").replace(",", " ").split()
+    assert set(ALIASES) <= {word.rstrip(".") for word in words}
+
+
 PROGRAM = """
 from functools import partial
 from pathlib import Path
@@ -115,7 +177,7 @@ main()
 """`visard` with a command whose worker process would never end."""
 
 
-STOPPED = "\nStopped. The same command goes on from what was saved.\n"
+STOPPED = "\nStopped.\n"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from visard.cli.protect import Method
 from visard.images import read_folder
+from visard.protection.methods import METHODS
 
 Run = Callable[..., Result]
 Folders = Callable[..., Path]
@@ -65,6 +67,27 @@ def test_a_target_and_what_is_not_known_to_differ(
     assert aimed.exit_code == 0, aimed.stderr
     files = [(tmp_path / name / "0000.png").read_bytes() for name in ("plain", "aimed")]
     assert files[0] != files[1]
+
+
+def test_any_setting_can_be_set(visard: Run, preset: Path, photo_folder: Folders, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = ["protect", photo_folder(1), out, "--method", "mist", "--kit", preset]
+    for assignment, message in (
+        ("surrogate.precisoin=fp32", "Did you mean surrogate.precision"),
+        ("resume=false", "no setting resume"),
+        ("seed=1", "--seed"),
+    ):
+        wrong = visard(*command, "--set", assignment)
+        assert wrong.exit_code == 2
+        assert message in wrong.stderr
+    made = visard(*command, "--set", "surrogate.precision=fp32", "--set", "methods.mist.steps=2")
+    assert made.exit_code == 0, made.stderr
+    assert "protection 2/2" in made.stderr
+    assert 'precision = "fp32"' in (out / "protect.toml").read_text()
+
+
+def test_every_method_has_its_option() -> None:
+    assert {each.value for each in Method} == set(METHODS)
 
 
 def test_photos_are_not_written_over(visard: Run, preset: Path, photo_folder: Folders) -> None:

@@ -56,13 +56,6 @@ def test_both_parameterisations_of_one_guess_give_one_x0(latents, noise):
     torch.testing.assert_close(epsilon.x0(zt, as_noise, T), velocity.x0(zt, guess, T))
 
 
-def test_snr_falls_and_matches_the_mixing_weights():
-    s = schedule("epsilon")
-    every = s.snr(torch.arange(len(s)))
-    assert bool((every.diff() < 0).all())
-    assert every[500].item() == pytest.approx((s.alphas_cumprod[500] / (1 - s.alphas_cumprod[500])).item())
-
-
 def test_half_precision_output_is_not_amplified_in_half_precision(latents, noise):
     s = schedule("epsilon")
     zt = s.add_noise(latents.float(), noise.float(), T).bfloat16()

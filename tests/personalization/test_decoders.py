@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import AutoencoderTiny
+from safetensors.torch import load_file
 
 from visard.diffusion.backbone import Backbone
 from visard.errors import ModelError
@@ -34,6 +35,15 @@ def test_a_distilled_decoder_gives_pictures_and_gradients(tmp_path: Path, base: 
 def test_a_decoder_of_another_vae_is_refused(tmp_path: Path, base: Backbone) -> None:
     with pytest.raises(ModelError, match="8 latent channels"):
         load_decoder(tiny(tmp_path / "taesd", latent_channels=8), base)
+
+
+def test_a_pickled_decoder_is_not_opened(tmp_path: Path, base: Backbone) -> None:
+    folder = Path(tiny(tmp_path / "taesd"))
+    file = folder / "diffusion_pytorch_model.safetensors"
+    torch.save(load_file(file), folder / "diffusion_pytorch_model.bin")
+    file.unlink()
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load_decoder(str(folder), base)
 
 
 def test_a_missing_decoder_says_which_setting(tmp_path: Path, base: Backbone) -> None:

@@ -13,10 +13,12 @@ from torch import Tensor
 from personalization.fakes import photos
 from protection.runs import settings
 from visard.diffusion.backbone import Backbone
-from visard.errors import InputError
+from visard.errors import BusyError, InputError
 from visard.images import read_folder, to_image, to_tensor
+from visard.personalization.checkpoint import Checkpoints
 from visard.protection.protect import Protected, protect
 from visard.protection.run import protected_photos
+from visard.storage import claimed
 
 Fresh = Callable[[], Backbone]
 
@@ -87,6 +89,49 @@ def test_a_stopped_protection_goes_on_and_a_finished_one_is_kept(
         protect(told, levels.flip(0), fresh(), folder=out, cache=cache)
     anew = protect(settings("random"), levels, fresh(), folder=out, cache=cache, resume=False)
     assert anew.record.settings.method == "random"
+
+
+def test_photos_in_a_checkpoint_do_not_outlive_a_kill(
+    fresh: Fresh, cache: Path, tmp_path: Path, levels: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, out = settings("simac"), tmp_path / "out"
+    with monkeypatch.context() as killed:
+        killed.setattr(Checkpoints, "delete", lambda self: None)
+        made = protect(told, levels, fresh(), folder=out, cache=cache)
+    assert any((out / "checkpoint").iterdir())
+    assert protect(told, levels, fresh(), folder=out, cache=cache) == made
+    assert not (out / "checkpoint").exists()
+
+
+def test_a_file_that_is_gone_is_made_again(fresh: Fresh, cache: Path, tmp_path: Path, levels: Tensor) -> None:
+    told = settings("random")
+    made = protect(told, levels, fresh(), folder=tmp_path, cache=cache)
+    before = made.pictures[0].read_bytes()
+    made.pictures[0].unlink()
+    assert protect(told, levels, fresh(), folder=tmp_path, cache=cache) == made
+    assert made.pictures[0].read_bytes() == before
+
+
+def test_one_that_is_stopped_while_it_writes_goes_on(
+    fresh: Fresh, cache: Path, tmp_path: Path, levels: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = settings("random", output={"checkpoint_every": 1e9})
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopped, pytest.raises(KeyboardInterrupt):
+        stopped.setattr("visard.protection.protect._record", stop)
+        protect(told, levels, fresh(), folder=tmp_path, cache=cache)
+    made = protect(told, levels, fresh(), folder=tmp_path, cache=cache)
+    assert sorted(tmp_path.iterdir()) == [*made.pictures, tmp_path / "protect.toml"]
+
+
+def test_two_protections_in_one_folder_are_refused(
+    backbone: Backbone, cache: Path, tmp_path: Path, levels: Tensor
+) -> None:
+    with claimed(tmp_path), pytest.raises(BusyError, match="at work"):
+        protect(settings("random"), levels, backbone, folder=tmp_path, cache=cache)
 
 
 def test_photos_are_never_written_over(fresh: Fresh, cache: Path, tmp_path: Path, levels: Tensor) -> None:

@@ -122,7 +122,7 @@ def real_accuracy(seen: Evidence) -> Raised:
 
 @rule(
     "The gallery is too small for the false-positive rate",
-    "Add photos of strangers, or ask for a larger false-positive rate.",
+    "Add photos of strangers, or ask for a larger false-positive rate (--fpir).",
 )
 def few_strangers(seen: Evidence) -> Raised:
     fpir = seen.settings.fpir

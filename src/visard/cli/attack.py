@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,13 +9,9 @@ import typer
 
 from visard.cli.console import progress, result
 from visard.cli.options import AsJson, KitOption, Seed
-from visard.errors import InputError
 
 if TYPE_CHECKING:
-    from visard.attacks import AttackSettings, AttackTier
-    from visard.audit import AuditResult
-    from visard.kits import Kit
-    from visard.progress import Progress
+    from visard.attacks import AttackTier
 
 
 def attack(
@@ -70,74 +65,36 @@ def attack(
     visard attack bench/ --arm none --tier T3
     visard attack bench/ --arm 0.1 --tier T3 --report report.html
     """
-    from visard.api import write_report
-    from visard.attacks import TIERS, AttackSettings
-    from visard.attacks.folders import attack_people
+    from visard import api  # not at the top: it takes seconds, and --help should not
     from visard.attacks.result import as_tree, write_results
-    from visard.benchmark.attack import Attackers, Campaign, lenses
-    from visard.benchmark.attack_report import audit_campaign
-    from visard.benchmark.people import world_people
-    from visard.benchmark.protocol import PROTOCOL_FILE, parse_arms
-    from visard.kits import open_kit
+    from visard.targets import require_writable
 
-    if tier not in TIERS:
-        raise InputError(f"There is no attack tier {tier}.", f"Choose one of {', '.join(TIERS)}.")
-    tiers = TIERS[: TIERS.index(tier) + 1]
-    settings = AttackSettings(seed=seed)
-    models = open_kit(kit)
-    with progress() as show:
-        if (target / PROTOCOL_FILE).is_file():
-            chosen = parse_arms(arm)[0]
-            own = Attackers(
-                world_people("attacker_dev", dev), world_people("attacker_train", train), leaked, workers
+    require_writable(to)
+    seen: list[list[AttackTier]] = []
+    try:
+        with progress() as show:
+            api.attack(
+                target,
+                tier=tier,
+                arm=arm,
+                dev=dev,
+                train=train,
+                leaked=leaked,
+                workers=workers,
+                attacker=attacker,
+                gallery=gallery,
+                kit=kit,
+                seed=seed,
+                report=report,
+                progress=show,
+                tell=seen.append,
             )
-            campaign = Campaign(
-                out=target, arms=[chosen], attackers=own, tiers=tiers, kit=kit, seed=seed, settings=settings
-            )
-            campaign.run(progress=show)
-            found = campaign.found()[chosen]
-            audited = audit_campaign(campaign, show) if report is not None else None
-        else:
-            strangers = gallery or models.gallery
-            if attacker is None or strangers is None:
-                raise InputError(
-                    f"{target} is no benchmark, and an attack on people needs --attacker and --gallery.",
-                    "Give the attacker's own people (dev/NAME/photos, dev/NAME/pictures) and strangers.",
-                )
-            found = attack_people(
-                target, attacker, strangers, lenses(models), tiers=tiers, settings=settings, progress=show
-            )
-            audited = (
-                _audited(target, strangers, found, models, settings, show) if report is not None else None
-            )
-    if to is not None:
-        write_results(to, found)
-    lines = [each.claim for each in found]
-    lines += [f"Caution: {each.tier}: {caution}" for each in found for caution in each.cautions]
-    if report is not None and audited is not None:
-        write_report(report, audited, models, title="Linkability audit with attack tiers")
-        lines.append(f"The report is in {report}")
-    result(as_tree(found), as_json, "\n".join(lines))
-
-
-def _audited(
-    people: Path,
-    strangers: Path,
-    found: Sequence[AttackTier],
-    models: Kit,
-    settings: AttackSettings,
-    show: Progress,
-) -> AuditResult:
-    """The audit of a folder of people, with the tiers found."""
-    from visard.attacks import folders
-    from visard.attacks.report import audited
-
-    return audited(
-        folders.as_audited(people),
-        folders.strangers(strangers),
-        found,
-        models.instruments(),
-        surrogates=models.surrogate_ids(),
-        settings=settings,
-        progress=show,
-    )
+    finally:  # also where the report could not be made or written
+        for found in seen:
+            lines = [each.claim for each in found]
+            lines += [f"Caution: {each.tier}: {caution}" for each in found for caution in each.cautions]
+            result(as_tree(found), as_json, "\n".join(lines))
+            if to is not None:
+                write_results(to, found)
+    if report is not None and not as_json:
+        result({}, False, f"The report is in {report}")

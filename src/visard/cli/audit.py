@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from visard.cli.console import progress, result
 from visard.cli.options import AsJson, Device, KitOption
+
+if TYPE_CHECKING:
+    from visard.audit import AuditResult
 
 
 def audit(
@@ -29,6 +33,18 @@ def audit(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML file.")
     ] = None,
+    fpir: Annotated[
+        float, typer.Option(min=1e-6, max=0.5, help="How often a search may name somebody wrongly.")
+    ] = 0.01,
+    fmr: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=1e-6,
+            max=0.5,
+            help="False-match rate of pairs; repeatable.",
+            show_default=".01, .001, .0001",
+        ),
+    ] = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -38,22 +54,30 @@ def audit(
 
     \b
     visard audit pictures/ --reference other_photos/ --report report.html
-    visard audit pictures/ --reference other_photos/ --gallery strangers/ --kit real.toml --json
+    visard audit pictures/ --reference other_photos/ --gallery strangers/ --fpir 0.05 --kit real.toml --json
     """
     from visard import api  # not at the top: it takes seconds, and --help should not
+    from visard.audit import AuditSettings
 
-    with progress() as show:
-        found = api.audit(
-            pictures,
-            reference,
-            gallery=gallery,
-            training_photos=training_photos,
-            kit=kit,
-            report=report,
-            device=device,
-            progress=show,
-        )
-    lines = [*found.claims, *(f"Caution: {flag.message} {flag.advice}" for flag in found.flags)]
-    if report:
-        lines.append(f"The report is in {report}")
-    result(json.loads(found.to_json()), as_json, "\n".join(lines))
+    settings = AuditSettings(fpir=fpir)
+    seen: list[AuditResult] = []
+    try:
+        with progress() as show:
+            api.audit(
+                pictures,
+                reference,
+                gallery=gallery,
+                training_photos=training_photos,
+                kit=kit,
+                settings=replace(settings, false_match_rates=tuple(fmr)) if fmr else settings,
+                report=report,
+                device=device,
+                progress=show,
+                tell=seen.append,
+            )
+    finally:  # also where the report could not be written
+        for found in seen:
+            lines = [*found.claims, *(f"Caution: {flag.message} {flag.advice}" for flag in found.flags)]
+            result(json.loads(found.to_json()), as_json, "\n".join(lines))
+    if report and not as_json:
+        result({}, False, f"The report is in {report}")

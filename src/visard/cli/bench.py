@@ -11,6 +11,7 @@ import typer
 from visard.cli.bench_tables import add_tables
 from visard.cli.console import progress, result
 from visard.cli.options import AsJson, KitOption, Seed
+from visard.cli.resuming import Resuming
 from visard.errors import InputError
 
 MAIN = "bench main"
@@ -24,7 +25,7 @@ app = typer.Typer(
 )
 
 
-@app.command()
+@app.command(cls=Resuming)
 def main(
     out: Out,
     people: Annotated[int, typer.Option(min=1, help="How many unseen people.")] = 10,
@@ -77,8 +78,10 @@ def main(
     from visard.benchmark import acceptance, job, protocol, summary, tables
     from visard.benchmark.people import world_people
     from visard.kits import open_kit
-    from visard.pages import insert
+    from visard.pages import around, insert
 
+    if into is not None:
+        around(into, MAIN)
     if not report_only:
         asked = job.Job(
             people=world_people(split, people),
@@ -104,13 +107,13 @@ def main(
     found = summary.summarize(finished)
     checks = acceptance.acceptance(found, summary.summarize(summary.shared_people(finished)))
     tables.write_tables(out, found, checks, shared)
-    if into is not None:
-        insert(into, MAIN, tables.markdown(found, checks, shared))
     if as_json:
         result(json.loads(tables.as_json(found, checks, shared)), True, "")
     else:
         Console().print(tables.terminal(found, checks))
         result({}, False, f"The tables are in {out / 'table.md'}")
+    if into is not None:
+        insert(into, MAIN, tables.markdown(found, checks, shared))
 
 
 @app.command()

@@ -13,6 +13,7 @@ from visard.benchmark.paper import PAPER
 from visard.benchmark.table import TEST, Table
 from visard.cli.console import note, progress, result
 from visard.cli.options import AsJson, KitOption, Seed
+from visard.cli.resuming import Resuming
 from visard.errors import InputError
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def add_tables(app: typer.Typer) -> None:
     """Give `app` a command for every table, and one that lists them."""
     for panel, tables in ((PAPER_PANEL, PAPER), (OWN_PANEL, OWN)):
         for table in tables:
-            app.command(table.name, help=_help(table), rich_help_panel=panel)(_command(table))
-    app.command("attackers", rich_help_panel=OWN_PANEL)(attackers)
+            app.command(table.name, cls=Resuming, help=_help(table), rich_help_panel=panel)(_command(table))
+    app.command("attackers", cls=Resuming, rich_help_panel=OWN_PANEL)(attackers)
     app.command(TABLES, rich_help_panel=PAPER_PANEL)(list_tables)
 
 

@@ -48,8 +48,10 @@ def tmax(
     from visard.kits import open_kit
     from visard.models import choose_device
     from visard.personalization.settings import PersonalizationSettings
+    from visard.targets import require_writable
     from visard.world.people import split_people
 
+    require_writable(to)
     models = open_kit(kit, choose_device(device))
     settings = PersonalizationSettings().with_preset(models.personalization)
     with progress() as report:
@@ -64,14 +66,14 @@ def tmax(
             base=base,
             progress=report,
         )
-    if to is not None:
-        found.write(to)
     if as_json:
         result(asdict(found), True, "")
     else:
         from rich.console import Console
 
         Console().print(_table(found))
+    if to is not None:
+        found.write(to)
 
 
 def _numbers(text: str) -> list[int]:

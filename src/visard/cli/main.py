@@ -27,6 +27,7 @@ from visard.cli import (
     world,
 )
 from visard.cli.console import explain, note
+from visard.cli.resuming import Resuming
 from visard.errors import INTERRUPTED, StorageError, TrainingError, VisardError, is_out_of_memory
 from visard.storage import FULL, storage_error
 
@@ -38,7 +39,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
-            note("\nStopped. The same command goes on from what was saved.")
+            note(" ".join(["\nStopped.", *map(str, error.args)]))
             raise typer.Exit(INTERRUPTED) from error
         except Exception as error:
             cause = _known(error)
@@ -75,13 +76,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog='Start with "visard demo": it needs no photos, no network and about five minutes.',
 )
-app.command("personalize")(personalize.personalize)
-app.command("generate")(generate.generate)
-app.command("protect")(protect.protect)
+app.command("personalize", cls=Resuming)(personalize.personalize)
+app.command("generate", cls=Resuming)(generate.generate)
+app.command("protect", cls=Resuming)(protect.protect)
 app.command("audit")(audit.audit)
 app.command("attack")(attack.attack)
 app.command("inspect")(inspect.inspect)
-app.command("demo")(demo.demo)
+app.command("demo", cls=Resuming)(demo.demo)
 bench.app.command("step")(bench_step.step)
 bench.app.command("blueprint")(bench_step.blueprint)
 bench.app.command("tmax")(bench_tmax.tmax)

@@ -23,6 +23,8 @@ Memory = Annotated[
 BaseModel = Annotated[
     str | None,
     typer.Option(
-        "--base", metavar="MODEL", help="Base model: a diffusers folder, a hub id, or sd14, sd15, sd21."
+        "--base",
+        metavar="MODEL",
+        help="Base model: a diffusers folder, .safetensors file, hub id, or sd14, sd15, sd21, sd21-v, sdxl.",
     ),
 ]

@@ -59,7 +59,11 @@ def personalize(
         typer.Option(help="Train the whole model or a small LoRA file.", show_default="dreambooth"),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Settings as TOML; the run.toml of a run repeats it.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Settings as TOML: a run's run.toml repeats it, with its --kit and --base.",
+        ),
     ] = None,
     prompt: Annotated[
         str | None, typer.Option(help='The person\'s words in prompts, e.g. "a photo of sks person".')
@@ -145,7 +149,7 @@ def _one(photos: Path, out: Path, kit: str, device: str, options: Mapping[str, A
     values = {"folder": str(run.folder), "model": str(run.model), "rounds": run.history}
     result(values, as_json, f"The model is in {run.model}")
     if not as_json:
-        note(f'Next: visard generate {out} pictures/ --prompt "a photo of sks person"')
+        note(f"Next: visard generate {out} pictures/")  # of the words it was taught with
 
 
 def _several(

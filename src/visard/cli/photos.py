@@ -89,10 +89,10 @@ def prepare(
     \b
     visard photos prepare photos/ squares/ --kit real.toml
     """
-    from visard.photos import prepare as preparing
+    from visard import api
 
     selection = _select(folder, person, size, kit, base, device)
-    written = preparing.prepare(selection, out)
+    written = api.prepare_photos(selection, out)
     if selection.summary:
         note(selection.summary)
     values = {"pictures": [str(file) for file in written], **selection.to_json()}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from visard.cli.console import note, progress, result
 from visard.cli.options import AsJson, BaseModel, Device, KitOption, Seed
+from visard.errors import InputError
 
 
 class Method(str, Enum):
@@ -74,6 +76,12 @@ def protect(
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Continue where it was stopped, or begin anew.")
     ] = True,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="A setting, e.g. surrogate.precision=fp32; repeatable."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Perturb photos before they are published, so that a model fine-tuned on them fails.
@@ -88,12 +96,14 @@ def protect(
     """
     from visard import api  # not at the top: it takes seconds, and --help should not
 
-    given = {name: value for name, value in {"radius": radius, "step": step}.items() if value is not None}
+    options: dict[str, Any] = {"method": method.value, "fidelity": fidelity.value, "seed": seed}
+    options |= {"radius": radius, "step": step}
+    given = {name: value for name, value in options.items() if value is not None}
+    changes = {**_settings(overrides or [], options), **given}
     with progress() as report:
         protected = api.protect(
             photos,
             out,
-            method=method.value,
             clean=clean,
             target=target,
             kit=kit,
@@ -101,9 +111,7 @@ def protect(
             device=device,
             resume=resume,
             progress=report,
-            fidelity=fidelity.value,
-            seed=seed,
-            **given,
+            **changes,
         )
     record = protected.record
     if fidelity is Fidelity.released and not record.differs:
@@ -122,3 +130,16 @@ def protect(
     }
     count = len(protected.pictures)
     result(values, as_json, f"{count} protected photos ({record.psnr:.1f} dB) are in {protected.folder}")
+
+
+def _settings(overrides: Sequence[str], options: Container[str]) -> dict[str, Any]:
+    """What --set says, as a nested table. Raises InputError where it is no setting, or an option's."""
+    from visard.benchmark.protocol import parse_overrides
+    from visard.protection.settings import ProtectionSettings
+
+    table = parse_overrides(overrides)
+    for name in table:
+        if name in options:
+            raise InputError(f"--set {name} is an option of its own.", f"Give --{name} instead.")
+    ProtectionSettings().with_preset(table)
+    return table

@@ -9,6 +9,10 @@ import typer
 
 from visard.cli.console import progress, result
 from visard.cli.options import AsJson, KitOption, Seed
+from visard.cli.resuming import Resuming
+
+PAGE = "world check"
+"""Names the place for the table in a page."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,7 +49,7 @@ def sample(
     result(values, as_json, f"{len(folders)} people are in {out}")
 
 
-@app.command()
+@app.command(cls=Resuming)
 def render(
     split: Annotated[
         str, typer.Argument(help="Which people: base, surrogate, judge, regressor, gallery, test.")
@@ -91,22 +95,24 @@ def check(
     from rich.console import Console
 
     from visard.kits import open_kit
-    from visard.pages import insert
+    from visard.pages import around, insert
     from visard.world import check as checks
 
+    if into is not None:
+        around(into, PAGE)
     with progress() as report:
         findings = checks.check(open_kit(kit), data, progress=report)
-    if into is not None:
-        insert(into, "world check", checks.markdown(findings))
     if not as_json:
         Console().print(checks.table(findings))
     failed = sum(finding.passed is False for finding in findings)
     result(checks.as_json(findings), as_json, f"{failed} of {len(findings)} figures fall short")
+    if into is not None:
+        insert(into, PAGE, checks.markdown(findings))
     if failed:
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(cls=Resuming)
 def train(
     name: Annotated[str, typer.Argument(help="The model to train; a wrong name lists them all.")],
     data: Annotated[Path, typer.Option(help="Folder of rendered people.")],

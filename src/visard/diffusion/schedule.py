@@ -80,11 +80,6 @@ class NoiseSchedule:
         signal, spread = self._coefficients(t, zt)
         return spread * zt + signal * output
 
-    def snr(self, t: Tensor) -> Tensor:
-        """Signal-to-noise ratio abar_t / (1 - abar_t), shaped like t."""
-        abar = self._abar(t, t.device)
-        return abar / (1 - abar)
-
     def _abar(self, t: Tensor, device: torch.device) -> Tensor:
         if self.alphas_cumprod.device != device:  # moves once, then stays with the latents
             self.alphas_cumprod = self.alphas_cumprod.to(device)

@@ -19,7 +19,9 @@ def load_decoder(name: str, backbone: Backbone) -> Decode:
     if name == "vae":
         return backbone.decode
     try:
-        tiny: Any = AutoencoderTiny.from_pretrained(name)  # type: ignore[no-untyped-call]
+        tiny: Any = AutoencoderTiny.from_pretrained(  # type: ignore[no-untyped-call]
+            name, use_safetensors=True
+        )
     except (OSError, ValueError) as error:
         raise ModelError(
             f"The decoder {name} cannot be loaded: {error}", 'Check decoupling.decoder, or set it to "vae".'

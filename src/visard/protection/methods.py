@@ -1,4 +1,4 @@
-"""The methods by name. A new one is a file with a class and its line here."""
+"""The methods by name. A new one is a file with a class, its line here and in `cli/protect.py`."""
 
 from __future__ import annotations
 

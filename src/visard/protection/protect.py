@@ -22,7 +22,7 @@ from visard.protection.methods import find_method
 from visard.protection.run import Run, budget_of
 from visard.protection.settings import ProtectionSettings
 from visard.settings import from_toml, to_table, to_toml
-from visard.storage import atomic_write
+from visard.storage import atomic_write, claimed, storage_errors
 
 RECORD_FILE = "protect.toml"
 CHECKPOINT = "checkpoint"
@@ -75,47 +75,51 @@ def protect(
 
     The files are rounded to 8 bits inside the ball: the radius holds for them too. A protection that was
     stopped goes on from its checkpoint, a finished one is returned as it is; `resume=False` begins anew.
-    Raises InputError, ModelError, StorageError, TrainingError.
+    Raises InputError, ModelError, StorageError, TrainingError; BusyError when another command is at it.
     """
     folder = Path(folder)
     key = _key(settings, [photos, clean, target], captions, clean_captions, backbone)
-    checkpoints = Checkpoints(folder / CHECKPOINT, key, every=settings.output.checkpoint_every)
-    if not any((folder / name).exists() for name in (RECORD_FILE, CHECKPOINT)):
-        _check_empty(folder)
-    elif not resume:
-        checkpoints.delete()
-        for file in (folder / RECORD_FILE, *_pictures(folder)):
-            file.unlink(missing_ok=True)
-    elif (finished := _finished(folder, key)) is not None:
-        return finished
-    snapshot = checkpoints.load()
-    run = Run(
-        settings,
-        photos,
-        backbone,
-        clean=clean,
-        target=target,
-        captions=captions,
-        clean_captions=clean_captions,
-        cache=cache,
-        progress=progress,
-    )
-    try:
-        if snapshot is not None:
-            run.restore(snapshot)
-        for _ in run:
-            if checkpoints.due():
-                checkpoints.save(run.snapshot())
-    finally:
-        run.close()
-    pictures = run.task.budget.in_levels(run.images, run.task.originals).cpu()
-    files = [folder / f"{index:04d}.png" for index in range(len(pictures))]
-    for file, picture in zip(files, pictures, strict=True):
-        save_image(picture, file)
-    record = _record(settings, photos.cpu(), files, backbone, key)
-    atomic_write(folder / RECORD_FILE, to_toml(record).encode())
-    checkpoints.delete()  # it holds the photos
-    return Protected(folder, files, record)
+    with claimed(folder):
+        checkpoints = Checkpoints(folder / CHECKPOINT, key, every=settings.output.checkpoint_every)
+        files = [folder / f"{index:04d}.png" for index in range(len(photos))]
+        if not any((folder / name).exists() for name in (RECORD_FILE, CHECKPOINT)):
+            _check_empty(folder)
+        elif not resume:
+            checkpoints.delete()
+            for file in (folder / RECORD_FILE, *folder.glob("[0-9][0-9][0-9][0-9].png")):
+                file.unlink(missing_ok=True)
+        elif (record := _finished(folder, key, files)) is not None:
+            checkpoints.delete()
+            return Protected(folder, files, record)
+        snapshot = checkpoints.load()
+        run = Run(
+            settings,
+            photos,
+            backbone,
+            clean=clean,
+            target=target,
+            captions=captions,
+            clean_captions=clean_captions,
+            cache=cache,
+            progress=progress,
+        )
+        try:
+            if snapshot is not None:
+                run.restore(snapshot)
+            for _ in run:
+                if checkpoints.due():
+                    checkpoints.save(run.snapshot())
+        finally:
+            run.close()
+        pictures = run.task.budget.in_levels(run.images, run.task.originals).cpu()
+        with storage_errors(folder):  # also without a snapshot: whoever stops here leaves pictures of ours
+            (folder / CHECKPOINT).mkdir(mode=0o700, exist_ok=True)
+        for file, picture in zip(files, pictures, strict=True):
+            save_image(picture, file)
+        record = _record(settings, photos.cpu(), files, backbone, key)
+        atomic_write(folder / RECORD_FILE, to_toml(record).encode())
+        checkpoints.delete()  # it holds the photos
+        return Protected(folder, files, record)
 
 
 def _key(
@@ -136,8 +140,8 @@ def _key(
     }
 
 
-def _finished(folder: Path, key: Mapping[str, Any]) -> Protected | None:
-    """The protection in `folder` if it is this one and whole. Raises InputError when it is another one."""
+def _finished(folder: Path, key: Mapping[str, Any], files: Sequence[Path]) -> Record | None:
+    """The record in `folder`, if all files are there. Raises InputError when it is another protection's."""
     file = folder / RECORD_FILE
     if not file.exists():
         return None
@@ -150,12 +154,7 @@ def _finished(folder: Path, key: Mapping[str, Any]) -> Protected | None:
             f"{folder} holds protected photos of another kind: {what}.",
             "Choose another folder, or begin anew without resuming to replace them.",
         )
-    return Protected(folder, _pictures(folder), record)
-
-
-def _pictures(folder: Path) -> list[Path]:
-    """What a protection has written."""
-    return sorted(folder.glob("[0-9][0-9][0-9][0-9].png"))
+    return record if all(file.is_file() for file in files) else None
 
 
 def _check_empty(folder: Path) -> None:

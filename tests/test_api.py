@@ -1,0 +1,21 @@
+"""What the commands do, as functions: what a command cannot show of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.tiny import tiny_pipeline
+from visard import api
+from visard.errors import BusyError
+from visard.storage import claimed
+
+
+def test_two_commands_do_not_draw_into_one_folder(tmp_path: Path) -> None:
+    model, out = tiny_pipeline(tmp_path / "model"), tmp_path / "out"
+    with claimed(out), pytest.raises(BusyError, match="at work"):
+        api.generate(model, out, "a photo", 1, steps=1)
+    assert list(out.iterdir()) == []
+    assert api.generate(model, out, "a photo", 1, steps=1) == [out / "0000.png"]
+    assert sorted(file.name for file in out.iterdir()) == ["0000.png", "generate.json"]
