@@ -18,6 +18,7 @@ from visard.images import (
     MAX_PIXELS,
     center_crop,
     grid,
+    has_pictures,
     read_folder,
     read_image,
     save_image,
@@ -281,3 +282,12 @@ def test_grid_writes_labels_below_the_pictures() -> None:
     bare, labelled = grid(pictures, 2), grid(pictures, 2, labels=["one", "two"])
     assert labelled.height > bare.height
     assert np.asarray(labelled)[50:].min() < 100
+
+
+def test_a_folder_has_pictures_when_a_person_would_say_so(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").touch()
+    (tmp_path / ".thumb.jpg").touch()
+    (tmp_path / "deep.jpg").mkdir()
+    assert not has_pictures(tmp_path)
+    (tmp_path / "IMG_0001.HEIC").touch()
+    assert has_pictures(tmp_path)

@@ -13,7 +13,7 @@ import torch
 
 from visard import api, pool
 from visard.errors import InputError
-from visard.images import SUFFIXES
+from visard.images import has_pictures
 from visard.kits import open_kit
 from visard.models import choose_device
 from visard.progress import Progress, silent
@@ -59,7 +59,7 @@ def sitters(folders: Sequence[Path], out: Path) -> list[Sitter]:
 def folders_in(folder: Path) -> list[Path]:
     """The folders in `folder` that hold pictures. Raises InputError when there is none."""
     inside = sorted(each for each in folder.iterdir() if each.is_dir()) if folder.is_dir() else []
-    found = [each for each in inside if any(file.suffix.lower() in SUFFIXES for file in each.iterdir())]
+    found = [each for each in inside if has_pictures(each)]
     if not found:
         raise InputError(
             f"{folder} holds no folders of photos.", "Give a folder with one folder of photos a person."

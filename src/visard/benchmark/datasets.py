@@ -14,7 +14,7 @@ from visard.benchmark.people import CLEAN_FIRST
 from visard.benchmark.protocol import Lineup
 from visard.benchmark.table import DEV, TEST
 from visard.errors import InputError
-from visard.images import SUFFIXES, center_crop, read_image
+from visard.images import center_crop, picture_files, read_image
 
 MAPPING = "CelebA-HQ-to-CelebA-mapping.txt"
 """CelebA-HQ's file beside the identity file of CelebA: number, CelebA's number, CelebA's file."""
@@ -93,10 +93,7 @@ def read_people(folder: Path, lineup: Lineup, identities: Path | None = None) ->
 
 
 def _folders(folder: Path) -> Mapping[str, Sequence[Path]]:
-    people = [each for each in folder.iterdir() if each.is_dir()]
-    return {
-        each.name: [file for file in each.iterdir() if file.suffix.lower() in SUFFIXES] for each in people
-    }
+    return {each.name: picture_files(each) for each in folder.iterdir() if each.is_dir()}
 
 
 def _flat(folder: Path, identities: Path) -> Mapping[str, Sequence[Path]]:
@@ -107,9 +104,9 @@ def _flat(folder: Path, identities: Path) -> Mapping[str, Sequence[Path]]:
         numbers = _pairs(mapping, 0, 2)
         whose = {number: whose[file] for number, file in numbers if file in whose}
     people: dict[str, list[Path]] = {}
-    for file in folder.iterdir():
+    for file in picture_files(folder):
         identity = whose.get(file.name, whose.get(file.stem))
-        if identity is not None and file.suffix.lower() in SUFFIXES:
+        if identity is not None:
             people.setdefault(identity, []).append(file)
     if not people:
         raise InputError(
