@@ -23,6 +23,11 @@ Report = Callable[[str], Progress]
 """The progress of a person's run, by name; made in the process that does the run, hence picklable."""
 
 
+def unreported(name: str) -> Progress:
+    """The `Report` of nothing."""
+    return silent
+
+
 @dataclass(frozen=True)
 class Sitter:
     """One person: a folder of photos, and the folder their run is written to."""
@@ -41,7 +46,7 @@ class Order:
 
     kit: str | Path = "world"
     options: Mapping[str, Any] = field(default_factory=dict)
-    report: Report = lambda name: silent
+    report: Report = unreported
 
 
 def sitters(folders: Sequence[Path], out: Path) -> list[Sitter]:

@@ -15,6 +15,7 @@ from typer.testing import Result
 from support.pictures import picture
 from visard.cli.console import Lines
 from visard.people import Easel, Order, Sitter, folders_in
+from visard.progress import silent
 
 Run = Callable[..., Result]
 Folders = Callable[..., Path]
@@ -114,3 +115,7 @@ def test_somebody_whose_photos_are_all_heic_is_not_passed_over(tmp_path: Path) -
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
     assert [each.name for each in folders_in(tmp_path)] == ["anna", "bela"]
+
+
+def test_an_order_can_be_sent_as_it_is() -> None:
+    assert pickle.loads(pickle.dumps(Order())).report("anna") is silent
