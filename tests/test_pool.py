@@ -31,11 +31,19 @@ def test_in_one_process_failures_do_not_stop_the_others(tmp_path: Path) -> None:
     assert seen == [units[index:] for index in range(5)]
 
 
-def test_a_full_disk_stops_everything(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit", ["full", "raw full"])
+def test_a_full_disk_stops_everything(tmp_path: Path, unit: str) -> None:
     start = partial(support.chores.begin, tmp_path)
     with pytest.raises(StorageError, match="full"):
-        pool.run(["full", "never"], [start], watch=quiet)
-    assert names(tmp_path) == {"full"}
+        pool.run([unit, "never"], [start], watch=quiet)
+    assert names(tmp_path) == {unit}
+
+
+def test_a_full_memory_costs_one_unit_and_is_said_in_words(tmp_path: Path) -> None:
+    start = partial(support.chores.begin, tmp_path)
+    failures = pool.run(["memory", "after"], [start], watch=quiet)
+    assert names(tmp_path) == {"memory", "after"}
+    assert failures["memory"].startswith("The memory of this machine")
 
 
 def test_processes_share_the_work_and_one_that_dies_costs_one_unit(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from visard.errors import StorageError, VisardError
+from visard.storage import known_error
 
 T = TypeVar("T")
 Start = Callable[[], Callable[[T], None]]
@@ -83,12 +84,14 @@ def attempt(work: Callable[[T], None], unit: T) -> Failure | None:
     try:
         work(unit)
     except Exception as error:  # a bug in one unit should not cost the night's other units
-        return Failure(_as_known(error), fatal=isinstance(error, StorageError))
+        known = as_known(error)
+        return Failure(known, fatal=isinstance(known, StorageError))
     return None
 
 
-def _as_known(error: Exception) -> VisardError:
-    return error if isinstance(error, VisardError) else VisardError(traceback.format_exc())
+def as_known(error: Exception) -> VisardError:
+    """The error being handled as one that can be sent and told: a bug brings its traceback."""
+    return known_error(error) or VisardError(traceback.format_exc())
 
 
 def _serve(pipe: connection.Connection[Any, Any], start: Start[T], threads: int) -> None:
@@ -101,7 +104,7 @@ def _serve(pipe: connection.Connection[Any, Any], start: Start[T], threads: int)
         try:
             work = start()
         except Exception as error:
-            pipe.send(Failure(_as_known(error), fatal=True))
+            pipe.send(Failure(as_known(error), fatal=True))
             return
         while True:
             pipe.send(attempt(work, pipe.recv()))

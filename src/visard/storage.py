@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock, Timeout
 
-from visard.errors import BusyError, ModelError, StorageError
+from visard.errors import BusyError, ModelError, StorageError, TrainingError, VisardError, is_out_of_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,6 +53,23 @@ def storage_error(error: OSError, path: str | Path) -> StorageError:
         f"{path} could not be written: {error.strerror or error}.",
         "Check that the folder exists, that it may be written, and that its disk is connected.",
     )
+
+
+def known_error(error: BaseException) -> VisardError | None:
+    """`error` as one that a person can act on: a full disk, a full memory; None for a bug."""
+    if isinstance(error, VisardError):
+        return error
+    if isinstance(error, OSError) and error.errno in FULL:
+        return storage_error(error, error.filename or "A file")
+    # torch has a class of its own for a full disk, too slow to import for a check.
+    if isinstance(error, RuntimeError) and "No space left on device" in str(error):
+        return StorageError("The disk is full.", "Free some space, then start the same command again.")
+    if is_out_of_memory(error):
+        return TrainingError(
+            "The memory of this machine or its GPU is full.",
+            "Close other programs that use it, work on fewer pictures at a time, or use --device cpu.",
+        )
+    return None
 
 
 def atomic_write(path: str | Path, data: bytes) -> None:

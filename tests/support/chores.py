@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -41,6 +42,10 @@ def chore(out: Path, name: str) -> None:
         raise KeyError(name)
     if name.startswith("full"):
         raise StorageError("The disk is full.")
+    if name.startswith("raw full"):
+        raise OSError(errno.ENOSPC, "No space left on device", name)
+    if name.startswith("memory"):
+        raise MemoryError
     if name.startswith("dies"):
         os._exit(9)
     if name.startswith("endless"):
