@@ -6,12 +6,14 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
+from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -27,7 +29,7 @@ Watch = Callable[[Sequence[T]], None]
 
 TICK = 5.0
 FAREWELL = 30.0
-"""Seconds an idle process has to end."""
+"""Seconds processes have to end."""
 DIED = "Its process ended without a word; the machine's memory may be full: use fewer workers."
 
 
@@ -138,15 +140,32 @@ class _Worker(Generic[T]):
         received: Failure | None = self.pipe.recv()
         return received
 
-    def dismiss(self) -> None:
-        """End the process: an idle one goes by itself, and tidily, one at work is stopped."""
+    def tell(self) -> None:
+        """Have the process end: an idle one goes by itself, and tidily, one at work is stopped."""
         self.pipe.close()
-        if self.unit is None:
-            self.process.join(FAREWELL)
-        self.process.terminate()
-        self.process.join(FAREWELL)
-        self.process.kill()
-        self.process.join()
+        if self.unit is not None:
+            self.process.terminate()
+
+
+def _dismiss(workers: Sequence[_Worker[Any]]) -> None:
+    """End the processes: all are told before any is waited for."""
+    for worker in workers:
+        worker.tell()
+    processes = [worker.process for worker in workers]
+    _await(processes)
+    for process in processes:
+        process.terminate()
+    _await(processes)
+    for process in processes:
+        process.kill()
+        process.join()
+
+
+def _await(processes: Sequence[BaseProcess]) -> None:
+    """Give the processes, all of them together, the time they have to end."""
+    until = time.monotonic() + FAREWELL
+    for process in processes:
+        process.join(max(0.0, until - time.monotonic()))
 
 
 class _Crew(Generic[T]):
@@ -165,8 +184,7 @@ class _Crew(Generic[T]):
                     self._settle(worker)
                 self.watch(self._left())
         finally:
-            for worker in self.workers:
-                worker.dismiss()
+            _dismiss(self.workers)
         return self.failures
 
     def _employ(self) -> bool:
@@ -195,7 +213,7 @@ class _Crew(Generic[T]):
         self.failures[unit] = str(failure.error)
 
     def _dismiss(self, worker: _Worker[T]) -> None:
-        worker.dismiss()
+        _dismiss([worker])
         self.workers.remove(worker)
         self.vacant.append(worker.start)
 

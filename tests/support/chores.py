@@ -50,6 +50,12 @@ def chore(out: Path, name: str) -> None:
         os._exit(9)
     if name.startswith("endless"):
         time.sleep(600)
+    if name.startswith("reluctant"):
+        try:
+            time.sleep(600)
+        finally:
+            (out / name).write_text(str(time.time()))
+            time.sleep(2)
     if name.startswith("half"):
         with atomic_folder(out / "never") as fresh:
             (fresh / "begun").touch()
