@@ -77,6 +77,7 @@ def main(
     from visard.benchmark import acceptance, job, protocol, summary, tables
     from visard.benchmark.people import world_people
     from visard.kits import open_kit
+    from visard.models import choose_device
     from visard.pages import insert
 
     if not report_only:
@@ -88,6 +89,7 @@ def main(
             workers=workers,
             keep_models=keep_models,
         )
+        device = choose_device(device)
         shared = protocol.build_protocol(
             open_kit(kit, device),
             protocol.parse_overrides(overrides or []),
