@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import math
@@ -10,6 +11,7 @@ import os
 import secrets
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 HEADER_KEY = "visard"
 LOCK = ".lock"
 """File in a folder that a command is at work in; of a killed one it may stay, and is nobody's."""
+PART, ASIDE = "part", "old"
+"""What the hidden name of something half written ends in, and of a folder that a new one is replacing."""
+STALE = 24 * 3600.0
+"""Seconds after which something half written is nobody's any more."""
 FULL = {errno.ENOSPC, errno.EDQUOT}
 PLACES = {
     "data": ("Application Support", "XDG_DATA_HOME", ".local/share"),
@@ -82,6 +88,7 @@ def atomic_write(path: str | Path, data: bytes) -> None:
 def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Yield an empty folder to fill; it becomes `path` on success and vanishes on failure."""
     path = Path(path)
+    _remove_leftovers(path)
     temporary = _neighbour(path)
     with storage_errors(path):
         temporary.mkdir(parents=True)
@@ -151,6 +158,7 @@ def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], meta: Mapping[
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
+    _remove_leftovers(Path(path))
     whole: dict[str, Tensor] = {}
     seen: set[int] = set()
     for name, tensor in tensors.items():
@@ -230,19 +238,37 @@ def _swap(new: Path, path: Path) -> None:
     if not path.exists():
         new.replace(path)
         return
-    old = _neighbour(path)
-    path.replace(old)
+    old = _neighbour(path, ASIDE)
     try:
+        path.replace(old)
         new.replace(path)
-    except OSError:
-        old.replace(path)
+    except BaseException:  # Ctrl-C as well: until the second rename, only `old` is whole
+        if old.exists() and not path.exists():
+            old.replace(path)
         raise
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _neighbour(path: Path) -> Path:
+def _neighbour(path: Path, kind: str = PART) -> Path:
     """A hidden unused name in the same folder, hence on the same disk, so that the final rename is atomic."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.{kind}")
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left of their writing `path`.
+
+    What another process may be at work on is younger than STALE; what was set aside stays without `path`.
+    """
+    with suppress(OSError):
+        for kind in (PART, ASIDE) if path.exists() else (PART,):
+            for left in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.{kind}"):
+                status = left.stat()
+                if time.time() - max(status.st_mtime, status.st_ctime) < STALE:
+                    continue
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:
