@@ -18,6 +18,7 @@ from visard.images import (
     MAX_PIXELS,
     center_crop,
     grid,
+    has_pictures,
     read_folder,
     read_image,
     read_photo,
@@ -289,3 +290,12 @@ def test_a_caption_that_is_no_text_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(InputError, match="take it away"):
         read_photo(tmp_path / "a.png", 0)
+
+
+def test_a_folder_has_pictures_when_a_person_would_say_so(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").touch()
+    (tmp_path / ".thumb.jpg").touch()
+    (tmp_path / "deep.jpg").mkdir()
+    assert not has_pictures(tmp_path)
+    (tmp_path / "IMG_0001.HEIC").touch()
+    assert has_pictures(tmp_path)

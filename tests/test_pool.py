@@ -9,6 +9,7 @@ import pytest
 
 import support.chores
 from visard import pool
+from visard.benchmark import cluster
 from visard.errors import InputError, StorageError
 
 
@@ -31,11 +32,19 @@ def test_in_one_process_failures_do_not_stop_the_others(tmp_path: Path) -> None:
     assert seen == [units[index:] for index in range(5)]
 
 
-def test_a_full_disk_stops_everything(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit", ["full", "raw full"])
+def test_a_full_disk_stops_everything(tmp_path: Path, unit: str) -> None:
     start = partial(support.chores.begin, tmp_path)
     with pytest.raises(StorageError, match="full"):
-        pool.run(["full", "never"], [start], watch=quiet)
-    assert names(tmp_path) == {"full"}
+        pool.run([unit, "never"], [start], watch=quiet)
+    assert names(tmp_path) == {unit}
+
+
+def test_a_full_memory_costs_one_unit_and_is_said_in_words(tmp_path: Path) -> None:
+    start = partial(support.chores.begin, tmp_path)
+    failures = pool.run(["memory", "after"], [start], watch=quiet)
+    assert names(tmp_path) == {"memory", "after"}
+    assert failures["memory"].startswith("The memory of this machine")
 
 
 def test_processes_share_the_work_and_one_that_dies_costs_one_unit(tmp_path: Path) -> None:
@@ -85,6 +94,22 @@ def test_ctrl_c_ends_all_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not multiprocessing.active_children()
 
 
+def test_ctrl_c_tells_all_processes_before_it_waits_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "TICK", 0.1)
+    units = ["reluctant 1", "reluctant 2", "reluctant 3"]
+
+    def interrupt(left: Sequence[str]) -> None:
+        if all((tmp_path / unit).is_file() for unit in units):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pool.run(units, [partial(support.chores.begin, tmp_path)] * 3, watch=interrupt)
+    told = [float((tmp_path / unit).read_text()) for unit in units]
+    assert max(told) - min(told) < 2
+
+
 def test_a_worker_that_cannot_begin_says_why(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no kit"):
         pool.run(["a", "b"], [partial(support.chores.refuse, tmp_path)] * 2, watch=quiet)
@@ -92,3 +117,10 @@ def test_a_worker_that_cannot_begin_says_why(tmp_path: Path) -> None:
 
 def test_nothing_to_do(tmp_path: Path) -> None:
     assert pool.run([], [partial(support.chores.refuse, tmp_path)] * 2, watch=quiet) == {}
+
+
+def test_a_bug_at_the_start_on_a_cluster_is_told_as_it_is() -> None:
+    failure = cluster._do("token", {}.popitem, "unit")  # type: ignore[arg-type]
+    assert failure is not None
+    assert failure.fatal
+    assert "KeyError" in str(failure.error)

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -138,6 +139,47 @@ def test_the_users_folders_are_the_platforms(
     if variable:
         monkeypatch.setenv(variable, str(tmp_path / "own"))
         assert user_folder(kind) == tmp_path / "own" / "visard"
+
+
+def test_ctrl_c_between_the_two_renames_keeps_the_old_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with atomic_folder(tmp_path / "model") as folder:
+        (folder / "old").touch()
+    replace = Path.replace
+
+    def interrupted(new: Path, target: Path) -> Path:
+        if target == tmp_path / "model" and (new / "new").exists():
+            raise KeyboardInterrupt
+        return replace(new, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "model") as folder:
+        (folder / "new").touch()
+    assert [file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*")] == ["model", "model/old"]
+
+
+def test_what_a_killed_process_left_half_written_goes_after_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    for name in (".model.0123abcd.part", ".model.0123abcd.old", ".model2.0123abcd.part", ".model.notes.part"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "weights").touch()
+    (tmp_path / ".lora.0123abcd.part").touch()
+    kept = {each.name for each in tmp_path.iterdir()}
+
+    def write() -> set[str]:
+        with atomic_folder(tmp_path / "model"):
+            save_tensors(tmp_path / "lora", {}, {})
+        return kept - {each.name for each in tmp_path.iterdir()}
+
+    assert write() == set()
+    shutil.rmtree(tmp_path / "model")
+    monkeypatch.setattr(time, "time", lambda: now + 2 * 24 * 3600)
+    half = {".model.0123abcd.part", ".lora.0123abcd.part"}
+    assert write() == half  # without `model`, what was set aside is all there is
+    assert write() == half | {".model.0123abcd.old"}
 
 
 def test_require_space(tmp_path: Path) -> None:

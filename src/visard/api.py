@@ -22,7 +22,7 @@ from visard.benchmark.protocol import PROTOCOL_FILE, parse_arms
 from visard.diffusion import sampling
 from visard.diffusion.resolution import resolution_of
 from visard.errors import InputError
-from visard.images import SUFFIXES, center_crop, read_folder, read_image, save_image, to_tensor
+from visard.images import center_crop, has_pictures, read_folder, read_image, save_image, to_tensor
 from visard.inspection import inspect
 from visard.kits import Kit, open_kit
 from visard.models import Personalized, choose_device, load_model
@@ -435,8 +435,8 @@ def _arms(folder: Path) -> dict[str, Tensor]:
     """The folders under `folder` that hold pictures, by path, or `folder` itself by its name."""
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}.", "Give the folder that holds the pictures.")
-    inside = sorted(path for path in folder.rglob("*") if path.is_dir() and _has_pictures(path))
-    if _has_pictures(folder) or not inside:
+    inside = sorted(path for path in folder.rglob("*") if path.is_dir() and has_pictures(path))
+    if has_pictures(folder) or not inside:
         return {folder.resolve().name: _photos(folder)}
     arms = {path.relative_to(folder).as_posix(): _photos(path) for path in inside}
     if len({pictures.shape[1:] for pictures in arms.values()}) > 1:
@@ -467,7 +467,3 @@ def _strangers(gallery: str | Path | None, side: int) -> Strangers:
     return Strangers(
         torch.cat(photos), [index for index, rows in enumerate(photos) for _ in range(len(rows))]
     )
-
-
-def _has_pictures(folder: Path) -> bool:
-    return any(file.suffix.lower() in SUFFIXES for file in folder.iterdir() if file.is_file())

@@ -104,6 +104,11 @@ def picture_files(folder: str | Path) -> list[Path]:
     return sorted(file for file in files if file.suffix.lower() in pictures)
 
 
+def has_pictures(folder: str | Path) -> bool:
+    """Whether `folder` holds, itself, what `picture_files` finds. Raises InputError without a folder."""
+    return bool(picture_files(folder))
+
+
 def read_photo(file: Path, index: int) -> Photo:
     """One picture of a folder with its caption. Raises InputError."""
     suffix = file.suffix.lower()

@@ -85,8 +85,9 @@ class Encoder(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         size = (self.spec.size, self.spec.size)
+        device = next((each.device for each in self.network.parameters()), pictures.device)
         resized = nn.functional.interpolate(pictures, size, mode="bilinear", antialias=True)
-        features: Tensor = self.network(self.spec.prepare(resized))
+        features: Tensor = self.network(self.spec.prepare(resized.to(device)))
         return features.flatten(1)
 
 
@@ -139,7 +140,7 @@ class Kit:
         refinement = self.contents.landmarks
         if refinement is None:
             return detector
-        return RefinedDetector(detector, self._load(refinement, FaceRegressor.load))
+        return RefinedDetector(detector, self._load(refinement, FaceRegressor.load).to(self.device))
 
     def surrogates(self) -> list[Recognizer]:
         """The recognisers that personalisation may see."""

@@ -13,7 +13,7 @@ import torch
 
 from visard import api, pool
 from visard.errors import InputError
-from visard.images import SUFFIXES
+from visard.images import has_pictures
 from visard.kits import open_kit
 from visard.models import choose_device
 from visard.progress import Progress, silent
@@ -21,6 +21,11 @@ from visard.progress import Progress, silent
 STAGE = "people"
 Report = Callable[[str], Progress]
 """The progress of a person's run, by name; made in the process that does the run, hence picklable."""
+
+
+def unreported(name: str) -> Progress:
+    """The `Report` of nothing."""
+    return silent
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Order:
 
     kit: str | Path = "world"
     options: Mapping[str, Any] = field(default_factory=dict)
-    report: Report = lambda name: silent
+    report: Report = unreported
 
 
 def sitters(folders: Sequence[Path], out: Path) -> list[Sitter]:
@@ -59,7 +64,7 @@ def sitters(folders: Sequence[Path], out: Path) -> list[Sitter]:
 def folders_in(folder: Path) -> list[Path]:
     """The folders in `folder` that hold pictures. Raises InputError when there is none."""
     inside = sorted(each for each in folder.iterdir() if each.is_dir()) if folder.is_dir() else []
-    found = [each for each in inside if any(file.suffix.lower() in SUFFIXES for file in each.iterdir())]
+    found = [each for each in inside if has_pictures(each)]
     if not found:
         raise InputError(
             f"{folder} holds no folders of photos.", "Give a folder with one folder of photos a person."

@@ -6,17 +6,20 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
+from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
 import torch
 
 from visard.errors import StorageError, VisardError
+from visard.storage import known_error
 
 T = TypeVar("T")
 Start = Callable[[], Callable[[T], None]]
@@ -26,7 +29,7 @@ Watch = Callable[[Sequence[T]], None]
 
 TICK = 5.0
 FAREWELL = 30.0
-"""Seconds an idle process has to end."""
+"""Seconds processes have to end."""
 DIED = "Its process ended without a word; the machine's memory may be full: use fewer workers."
 
 
@@ -83,12 +86,14 @@ def attempt(work: Callable[[T], None], unit: T) -> Failure | None:
     try:
         work(unit)
     except Exception as error:  # a bug in one unit should not cost the night's other units
-        return Failure(_as_known(error), fatal=isinstance(error, StorageError))
+        known = as_known(error)
+        return Failure(known, fatal=isinstance(known, StorageError))
     return None
 
 
-def _as_known(error: Exception) -> VisardError:
-    return error if isinstance(error, VisardError) else VisardError(traceback.format_exc())
+def as_known(error: Exception) -> VisardError:
+    """The error being handled as one that can be sent and told: a bug brings its traceback."""
+    return known_error(error) or VisardError(traceback.format_exc())
 
 
 def _serve(pipe: connection.Connection[Any, Any], start: Start[T], threads: int) -> None:
@@ -101,7 +106,7 @@ def _serve(pipe: connection.Connection[Any, Any], start: Start[T], threads: int)
         try:
             work = start()
         except Exception as error:
-            pipe.send(Failure(_as_known(error), fatal=True))
+            pipe.send(Failure(as_known(error), fatal=True))
             return
         while True:
             pipe.send(attempt(work, pipe.recv()))
@@ -135,15 +140,32 @@ class _Worker(Generic[T]):
         received: Failure | None = self.pipe.recv()
         return received
 
-    def dismiss(self) -> None:
-        """End the process: an idle one goes by itself, and tidily, one at work is stopped."""
+    def tell(self) -> None:
+        """Have the process end: an idle one goes by itself, and tidily, one at work is stopped."""
         self.pipe.close()
-        if self.unit is None:
-            self.process.join(FAREWELL)
-        self.process.terminate()
-        self.process.join(FAREWELL)
-        self.process.kill()
-        self.process.join()
+        if self.unit is not None:
+            self.process.terminate()
+
+
+def _dismiss(workers: Sequence[_Worker[Any]]) -> None:
+    """End the processes: all are told before any is waited for."""
+    for worker in workers:
+        worker.tell()
+    processes = [worker.process for worker in workers]
+    _await(processes)
+    for process in processes:
+        process.terminate()
+    _await(processes)
+    for process in processes:
+        process.kill()
+        process.join()
+
+
+def _await(processes: Sequence[BaseProcess]) -> None:
+    """Give the processes, all of them together, the time they have to end."""
+    until = time.monotonic() + FAREWELL
+    for process in processes:
+        process.join(max(0.0, until - time.monotonic()))
 
 
 class _Crew(Generic[T]):
@@ -162,8 +184,7 @@ class _Crew(Generic[T]):
                     self._settle(worker)
                 self.watch(self._left())
         finally:
-            for worker in self.workers:
-                worker.dismiss()
+            _dismiss(self.workers)
         return self.failures
 
     def _employ(self) -> bool:
@@ -192,7 +213,7 @@ class _Crew(Generic[T]):
         self.failures[unit] = str(failure.error)
 
     def _dismiss(self, worker: _Worker[T]) -> None:
-        worker.dismiss()
+        _dismiss([worker])
         self.workers.remove(worker)
         self.vacant.append(worker.start)
 

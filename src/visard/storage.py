@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import math
@@ -10,6 +11,7 @@ import os
 import secrets
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock, Timeout
 
-from visard.errors import BusyError, ModelError, StorageError
+from visard.errors import BusyError, ModelError, StorageError, TrainingError, VisardError, is_out_of_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 HEADER_KEY = "visard"
 LOCK = ".lock"
 """File in a folder that a command is at work in; of a killed one it may stay, and is nobody's."""
+PART, ASIDE = "part", "old"
+"""What the hidden name of something half written ends in, and of a folder that a new one is replacing."""
+STALE = 24 * 3600.0
+"""Seconds after which something half written is nobody's any more."""
 FULL = {errno.ENOSPC, errno.EDQUOT}
 PLACES = {
     "data": ("Application Support", "XDG_DATA_HOME", ".local/share"),
@@ -55,6 +61,23 @@ def storage_error(error: OSError, path: str | Path) -> StorageError:
     )
 
 
+def known_error(error: BaseException) -> VisardError | None:
+    """`error` as one that a person can act on: a full disk, a full memory; None for a bug."""
+    if isinstance(error, VisardError):
+        return error
+    if isinstance(error, OSError) and error.errno in FULL:
+        return storage_error(error, error.filename or "A file")
+    # torch has a class of its own for a full disk, too slow to import for a check.
+    if isinstance(error, RuntimeError) and "No space left on device" in str(error):
+        return StorageError("The disk is full.", "Free some space, then start the same command again.")
+    if is_out_of_memory(error):
+        return TrainingError(
+            "The memory of this machine or its GPU is full.",
+            "Close other programs that use it, work on fewer pictures at a time, or use --device cpu.",
+        )
+    return None
+
+
 def atomic_write(path: str | Path, data: bytes) -> None:
     """Write `data` so that a reader, or a crash, sees the old file or the new one. Raises StorageError."""
     with _replacing(Path(path)) as temporary, temporary.open("xb") as file:
@@ -65,6 +88,7 @@ def atomic_write(path: str | Path, data: bytes) -> None:
 def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Yield an empty folder to fill; it becomes `path` on success and vanishes on failure."""
     path = Path(path)
+    _remove_leftovers(path)
     temporary = _neighbour(path)
     with storage_errors(path):
         temporary.mkdir(parents=True)
@@ -134,6 +158,7 @@ def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], meta: Mapping[
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
+    _remove_leftovers(Path(path))
     whole: dict[str, Tensor] = {}
     seen: set[int] = set()
     for name, tensor in tensors.items():
@@ -213,19 +238,37 @@ def _swap(new: Path, path: Path) -> None:
     if not path.exists():
         new.replace(path)
         return
-    old = _neighbour(path)
-    path.replace(old)
+    old = _neighbour(path, ASIDE)
     try:
+        path.replace(old)
         new.replace(path)
-    except OSError:
-        old.replace(path)
+    except BaseException:  # Ctrl-C as well: until the second rename, only `old` is whole
+        if old.exists() and not path.exists():
+            old.replace(path)
         raise
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _neighbour(path: Path) -> Path:
+def _neighbour(path: Path, kind: str = PART) -> Path:
     """A hidden unused name in the same folder, hence on the same disk, so that the final rename is atomic."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.{kind}")
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left of their writing `path`.
+
+    What another process may be at work on is younger than STALE; what was set aside stays without `path`.
+    """
+    with suppress(OSError):
+        for kind in (PART, ASIDE) if path.exists() else (PART,):
+            for left in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.{kind}"):
+                status = left.stat()
+                if time.time() - max(status.st_mtime, status.st_ctime) < STALE:
+                    continue
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

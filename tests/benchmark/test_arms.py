@@ -9,6 +9,7 @@ from torch import Tensor
 from support.kits import face_in_the_middle
 from visard.benchmark.arms import Arm, arm, covered_pictures, early_stop, exchanged
 from visard.benchmark.attributes_only import describe, read_attributes
+from visard.benchmark.methods import find_method
 from visard.benchmark.posthoc import cover_faces
 from visard.benchmark.protocol import arm_settings
 from visard.errors import InputError
@@ -57,6 +58,11 @@ def noise(count: int = 2) -> Tensor:
 )
 def test_a_name_is_a_row(name: str, expected: Arm) -> None:
     assert arm(name) == expected
+
+
+@pytest.mark.parametrize("name", ["early-0", "eta-0.05", "joint"])
+def test_a_variant_is_the_same_row_wherever_it_is_read(name: str) -> None:
+    assert arm(name) == find_method(name).arm
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from visard.benchmark.datasets import MAPPING, FolderCamera, read_people
+from visard.benchmark.datasets import MAPPING, FolderCamera, People, read_people
 from visard.benchmark.people import CLEAN_FIRST
 from visard.benchmark.protocol import Lineup
 from visard.errors import InputError
@@ -49,15 +49,22 @@ def test_the_attackers_photos_are_never_trained_on(vggface: Path) -> None:
     assert camera(0, 1, 0)[0].size == (32, 32)
 
 
-def test_nobody_is_in_two_splits(vggface: Path) -> None:
-    people = read_people(vggface, LINEUP)
-    test, strangers = people.choose("test", 2, 2)
-    dev, same = people.choose("attacker_dev", 1, 2)
-    assert same == strangers
-    assert len({*test, *strangers, *dev}) == 5
-    with pytest.raises(InputError, match="5 people have enough"):
-        people.choose("test", 4, 2)
-    with pytest.raises(InputError):
+def test_nobody_is_in_two_splits_whatever_is_asked_for() -> None:
+    people = People(((),) * 195, "")
+    test, strangers = people.choose("test", 50, 111)
+    dev, few = people.choose("attacker_dev", 33, 2)
+    assert len({*test, *strangers, *dev}) == 50 + 111 + 33
+    assert few == strangers[:2]
+    assert people.choose("test", 2, 2)[0] == test[:2]
+
+
+def test_a_split_of_too_few_people_is_refused() -> None:
+    people = People(((),) * 195, "")
+    with pytest.raises(InputError, match="split attacker_dev are asked for and it has 33: 17%"):
+        people.choose("attacker_dev", 40, 2)
+    with pytest.raises(InputError, match="at most 111 with --strangers"):
+        people.choose("test", 1, 112)
+    with pytest.raises(InputError, match="no split gallery"):
         people.choose("gallery", 1, 1)
 
 

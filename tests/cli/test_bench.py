@@ -15,6 +15,7 @@ from typer.testing import Result
         (("--split", "actors"), "attacker_dev"),
         (("--people", "1001"), "Ask for fewer"),
         (("--arms", "0.1,strong"), "There is no arm 'strong'"),
+        (("--device", "cuda:97"), "no device cuda:97"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(

@@ -58,6 +58,14 @@ def test_a_folder_of_too_few_people_is_refused(visard: Command, tmp_path: Path) 
     assert "--identities" in refused.stderr
 
 
+def test_a_device_that_is_not_there_is_refused(visard: Command, tmp_path: Path) -> None:
+    world = ("world", "train", "irse", "--data", tmp_path, "--out", tmp_path / "out", "--steps", 1)
+    for command in (("bench", "table1", tmp_path / "bench"), world):
+        refused = visard(*command, "--device", "cuda:97")
+        assert refused.exit_code == 2
+        assert "no device cuda:97" in refused.stderr
+
+
 def test_attackers_slice_by_slice(visard: Command, bench_kit: str, tmp_path: Path) -> None:
     out = tmp_path / "bench"
     arms = ("--arms", "none", "--kit", bench_kit)

@@ -14,7 +14,8 @@ from typer.testing import Result
 
 from support.pictures import picture
 from visard.cli.console import Lines
-from visard.people import Easel, Order, Sitter
+from visard.people import Easel, Order, Sitter, folders_in
+from visard.progress import silent
 
 Run = Callable[..., Result]
 Folders = Callable[..., Path]
@@ -107,3 +108,14 @@ def test_a_plan_that_needs_a_library_says_which(
     failed = visard("personalize", photo_folder(4), tmp_path / "run", "--kit", kit, "--memory", "24g")
     assert failed.exit_code == 3
     assert 'pip install "visard[memory]"' in " ".join(failed.stderr.split())
+
+
+def test_somebody_whose_photos_are_all_heic_is_not_passed_over(tmp_path: Path) -> None:
+    for name in ("anna/1.jpg", "bela/IMG_1.HEIC", "notes/1.txt", "cleo/.hidden.jpg"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    assert [each.name for each in folders_in(tmp_path)] == ["anna", "bela"]
+
+
+def test_an_order_can_be_sent_as_it_is() -> None:
+    assert pickle.loads(pickle.dumps(Order())).report("anna") is silent

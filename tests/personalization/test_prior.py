@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 
 from visard.diffusion.backbone import Backbone
 from visard.diffusion.sampling import generate
+from visard.errors import StorageError
 from visard.personalization import prior
 from visard.personalization.prior import cache_folder, class_posteriors
 from visard.personalization.settings import PriorSettings
@@ -103,3 +105,14 @@ def test_the_cache_lies_where_the_user_says_or_among_the_users_caches(
     assert cache_folder() == tmp_path
     monkeypatch.delenv("VISARD_CACHE")
     assert cache_folder() == user_folder("cache")
+
+
+def test_a_cache_that_cannot_be_locked_is_said(
+    tmp_path: Path, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(lock: object, *_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(prior.FileLock, "acquire", refuse)
+    with pytest.raises(StorageError, match="Read-only"):
+        class_posteriors(backbone, PROMPT, SETTINGS, cache=tmp_path)

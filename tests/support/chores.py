@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -41,10 +42,20 @@ def chore(out: Path, name: str) -> None:
         raise KeyError(name)
     if name.startswith("full"):
         raise StorageError("The disk is full.")
+    if name.startswith("raw full"):
+        raise OSError(errno.ENOSPC, "No space left on device", name)
+    if name.startswith("memory"):
+        raise MemoryError
     if name.startswith("dies"):
         os._exit(9)
     if name.startswith("endless"):
         time.sleep(600)
+    if name.startswith("reluctant"):
+        try:
+            time.sleep(600)
+        finally:
+            (out / name).write_text(str(time.time()))
+            time.sleep(2)
     if name.startswith("half"):
         with atomic_folder(out / "never") as fresh:
             (fresh / "begun").touch()

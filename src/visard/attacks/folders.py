@@ -15,7 +15,7 @@ from visard.attacks.inputs import PUBLISHED, AttackSettings, Knowledge, Known, S
 from visard.attacks.result import AttackTier
 from visard.audit.inputs import Person
 from visard.errors import InputError
-from visard.images import SUFFIXES, center_crop, read_folder, to_tensor
+from visard.images import center_crop, has_pictures, read_folder, to_tensor
 from visard.progress import Progress, silent
 
 PHOTOS, PICTURES = "photos", "pictures"
@@ -86,7 +86,7 @@ def strangers(folder: Path) -> dict[str, Source]:
 def pictures_of(folder: Path) -> Source:
     """Reads the pictures in a folder and below it when they are looked at. Raises InputError for none."""
     below = [folder, *sorted(each for each in folder.rglob("*") if each.is_dir())]
-    holding = [each for each in below if any(file.suffix.lower() in SUFFIXES for file in each.iterdir())]
+    holding = [each for each in below if has_pictures(each)]
     if not holding:
         raise InputError(f"{folder} holds no pictures.", "Add some (JPEG, PNG or WebP).")
     return partial(_read, holding)

@@ -32,6 +32,7 @@ def fine_tune(
     crops (N, 3, size, size) in [-1, 1] and labels (N,) in 0..S-1 are drawn faces, prototypes (S, D) what the
     original makes of the people's real photos, as of the gallery's: softmax over SCALE times their cosines.
     """
+    crops, labels, prototypes = (each.to(recognizer.device) for each in (crops, labels, prototypes))
     tuned = copy.deepcopy(recognizer)
     trained = _last_parameters(tuned.network)
     for each in trained:

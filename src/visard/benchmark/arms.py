@@ -15,6 +15,7 @@ from torch import Tensor
 from visard.benchmark.attributes_only import describe, read_attributes
 from visard.benchmark.posthoc import COVERS, cover_faces
 from visard.benchmark.protocol import NONE, Sampling, arm_settings
+from visard.benchmark.variants import find_variant
 from visard.diffusion.backbone import Backbone
 from visard.diffusion.sampling import generate
 from visard.errors import InputError
@@ -23,7 +24,7 @@ from visard.faces.regressor import FaceRegressor
 
 T = TypeVar("T")
 
-ATTRIBUTES, STRANGERS, EARLY = "attributes", "strangers", "early"
+ATTRIBUTES, STRANGERS = "attributes", "strangers"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Arm:
 def arm(name: str) -> Arm:
     """The arm a name stands for. Raises InputError.
 
-    "none", a value of rho; "early-N": no defence, N steps; "attributes"; "pixelate-N" and "blur-N" of the
+    "none", a value of rho, a variant such as "early-N"; "attributes"; "pixelate-N" and "blur-N" of the
     undefended pictures, N as in `posthoc`; "strangers" or "strangers-ARM": other people's pictures of an arm.
     """
     kind, _, rest = name.partition("-")
@@ -49,12 +50,9 @@ def arm(name: str) -> Arm:
         return Arm(name, "prompted")
     if kind == STRANGERS:
         return Arm(name, "exchanged", of=arm(rest).name if rest else NONE)
-    if kind == EARLY:
-        steps = _number(name, rest)
-        return Arm(name, "trained", {"defence": "none", "fine_tuning": {"steps": max(1, int(steps))}})
     if kind in COVERS:
         return Arm(name, "covered", of=NONE, method=kind, strength=_number(name, rest))
-    if name != NONE:
+    if name != NONE and find_variant(name) is None:
         _number(name, name)
     return Arm(name, "trained", arm_settings(name))
 

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 import torch
 
-from visard.errors import InputError, TrainingError, VisardError
-from visard.pool import DIED, TICK, Failure, Start, Watch, attempt
+from visard.errors import InputError, TrainingError
+from visard.pool import DIED, TICK, Failure, Start, Watch, as_known, attempt
 
 T = TypeVar("T")
 RETRIES = 3
@@ -86,8 +86,8 @@ def _do(token: str, start: Start[Any], unit: Any) -> Failure | None:
         _BEGUN.clear()
         try:
             _BEGUN[token] = start()
-        except VisardError as error:
-            return Failure(error, fatal=True)
+        except Exception as error:
+            return Failure(as_known(error), fatal=True)
     return attempt(_BEGUN[token], unit)
 
 

@@ -14,13 +14,19 @@ from visard.benchmark.people import CLEAN_FIRST
 from visard.benchmark.protocol import Lineup
 from visard.benchmark.table import DEV, TEST
 from visard.errors import InputError
-from visard.images import SUFFIXES, center_crop, read_image
+from visard.images import center_crop, picture_files, read_image
 
 MAPPING = "CelebA-HQ-to-CelebA-mapping.txt"
 """CelebA-HQ's file beside the identity file of CelebA: number, CelebA's number, CelebA's file."""
 MINIMUM = 16
 """Photos of a person, as in the paper (Section 5.1)."""
 ORDER_SEED = 0
+GALLERY = "gallery"
+SHARES = {TEST: 0.26, DEV: 0.17, GALLERY: 0.57}
+"""Of the people of a folder, in their order: of 195, the first 51, the next 33 and the last 111.
+
+Fixed, so that whoever is in one split is in no other, however many of each are asked for.
+"""
 
 
 @dataclass(frozen=True)
@@ -32,21 +38,28 @@ class People:
     """Of names and sizes of all files: another folder, another benchmark."""
 
     def choose(self, split: str, count: int, strangers: int) -> tuple[list[int], list[int]]:
-        """People of a split, and the gallery's strangers: nobody is in two of them. Raises InputError.
+        """The first `count` people of a split, and the gallery's first strangers. Raises InputError.
 
-        Test people are counted from the first, strangers from the last, the attacker's from the strangers on.
+        The order is cut at fixed `SHARES`: whatever is asked for, nobody is in two splits.
         """
-        whole = len(self.photos)
-        needed = count + strangers + (0 if split == TEST else count)
-        if split not in (TEST, DEV) or needed > whole:
+        if split not in (TEST, DEV):
+            raise InputError(f"A folder has no split {split}.", f"Give --split {TEST} or --split {DEV}.")
+        return self._first(split, count, "--people"), self._first(GALLERY, strangers, "--strangers")
+
+    def _first(self, split: str, count: int, option: str) -> list[int]:
+        before, whole = 0.0, len(self.photos)
+        for name, share in SHARES.items():
+            if name == split:
+                break
+            before += share
+        held = range(round(before * whole), round((before + SHARES[split]) * whole))
+        if count > len(held):
             raise InputError(
-                f"{whole} people have enough photos: too few for {count} and {strangers} strangers.",
-                f"Ask for fewer people or --strangers; the splits of a folder are {TEST} and {DEV}.",
+                f"{count} people of the split {split} are asked for and it has {len(held)}: "
+                f"{SHARES[split]:.0%} of the {whole} with enough photos.",
+                f"Ask for at most {len(held)} with {option}, or give a larger folder.",
             )
-        gallery = range(whole - strangers, whole)
-        if split == TEST:
-            return list(range(count)), list(gallery)
-        return list(range(gallery.start - count, gallery.start)), list(gallery)
+        return list(held[:count])
 
 
 @dataclass(frozen=True)
@@ -93,10 +106,7 @@ def read_people(folder: Path, lineup: Lineup, identities: Path | None = None) ->
 
 
 def _folders(folder: Path) -> Mapping[str, Sequence[Path]]:
-    people = [each for each in folder.iterdir() if each.is_dir()]
-    return {
-        each.name: [file for file in each.iterdir() if file.suffix.lower() in SUFFIXES] for each in people
-    }
+    return {each.name: picture_files(each) for each in folder.iterdir() if each.is_dir()}
 
 
 def _flat(folder: Path, identities: Path) -> Mapping[str, Sequence[Path]]:
@@ -107,9 +117,9 @@ def _flat(folder: Path, identities: Path) -> Mapping[str, Sequence[Path]]:
         numbers = _pairs(mapping, 0, 2)
         whose = {number: whose[file] for number, file in numbers if file in whose}
     people: dict[str, list[Path]] = {}
-    for file in folder.iterdir():
+    for file in picture_files(folder):
         identity = whose.get(file.name, whose.get(file.stem))
-        if identity is not None and file.suffix.lower() in SUFFIXES:
+        if identity is not None:
             people.setdefault(identity, []).append(file)
     if not people:
         raise InputError(

@@ -78,6 +78,7 @@ def main(
     from visard.benchmark import acceptance, job, protocol, summary, tables
     from visard.benchmark.people import world_people
     from visard.kits import open_kit
+    from visard.models import choose_device
     from visard.pages import around, insert
 
     if into is not None:
@@ -91,6 +92,7 @@ def main(
             workers=workers,
             keep_models=keep_models,
         )
+        device = choose_device(device)
         shared = protocol.build_protocol(
             open_kit(kit, device),
             protocol.parse_overrides(overrides or []),

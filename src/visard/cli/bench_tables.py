@@ -221,7 +221,9 @@ def _command(table: Table) -> Callable[..., None]:
         from visard.benchmark.datasets import read_people
         from visard.benchmark.protocol import Lineup, parse_overrides
         from visard.kits import open_kit
+        from visard.models import choose_device
 
+        device = choose_device(device)
         opened = open_kit(kit, device)
         lineup = Lineup(strangers=strangers)
         folk = read_people(data, lineup, identities) if data is not None else None

@@ -28,8 +28,8 @@ from visard.cli import (
 )
 from visard.cli.console import explain, note
 from visard.cli.resuming import Resuming
-from visard.errors import INTERRUPTED, StorageError, TrainingError, VisardError, is_out_of_memory
-from visard.storage import FULL, storage_error
+from visard.errors import INTERRUPTED
+from visard.storage import known_error
 
 
 class Commands(TyperGroup):
@@ -42,30 +42,13 @@ class Commands(TyperGroup):
             note(" ".join(["\nStopped.", *map(str, error.args)]))
             raise typer.Exit(INTERRUPTED) from error
         except Exception as error:
-            cause = _known(error)
+            cause = known_error(error)
             if cause is None:
                 raise
             if ctx.params.get("debug"):
                 traceback.print_exception(error)
             explain(cause)
             raise typer.Exit(cause.exit_code) from error
-
-
-def _known(error: Exception) -> VisardError | None:
-    """The error as one that a person can act on, or None for a bug."""
-    if isinstance(error, VisardError):
-        return error
-    if isinstance(error, OSError) and error.errno in FULL:
-        return storage_error(error, error.filename or "A file")
-    # torch has a class of its own for a full disk, too slow to import for a check.
-    if isinstance(error, RuntimeError) and "No space left on device" in str(error):
-        return StorageError("The disk is full.", "Free some space, then start the same command again.")
-    if is_out_of_memory(error):
-        return TrainingError(
-            "The memory of this machine or its GPU is full.",
-            "Close other programs that use it, work on fewer pictures at a time, or use --device cpu.",
-        )
-    return None
 
 
 app = typer.Typer(

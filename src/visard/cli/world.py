@@ -133,9 +133,10 @@ def train(
     visard world train irse --data renders/ --out models/ --minutes 30
     visard world train irse --data more-renders/ --out next/ --start models/ --minutes 30
     """
+    from visard.models import choose_device
     from visard.world.recipes import Job, build
 
     with progress() as report:
-        job = Job(data, out, minutes, steps, seed, device, report, start)
+        job = Job(data, out, minutes, steps, seed, choose_device(device), report, start)
         scores = build(name, job)
     result(scores, as_json, "\n".join(f"{score}: {value}" for score, value in scores.items()))

@@ -49,8 +49,8 @@ def agreement(recognizer: Recognizer, crops: Tensor, generator: torch.Generator,
     if passes < 2:
         raise ValueError("agreement needs at least two passes")
     keep = 1 - network.dropout_rate
-    with torch.autocast(crops.device.type, enabled=False):
-        features = network.trunk(recognizer.spec.prepare(crops.float()))
+    with torch.autocast(recognizer.device.type, enabled=False):
+        features = network.trunk(recognizer.spec.prepare(crops.to(recognizer.device, torch.float32)))
         scores = []
         for each in features:
             chance = torch.rand((passes, *each.shape), generator=generator, device=generator.device)

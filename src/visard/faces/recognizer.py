@@ -63,6 +63,8 @@ class RecognizerRow:
 class Recognizer(nn.Module):
     """A frozen recogniser: always in evaluation mode, no parameter gradient, float32 whatever the autocast.
 
+    Whatever device its input is on, it computes on its own; so do FaceRegressor and a kit's Encoder.
+
     network: crops -> embeddings (B, D), or (direction, length) as AdaFace; it is frozen for good.
     target: (5, 2), where the landmarks lie in its crops; the ArcFace template when None.
     """
@@ -79,9 +81,13 @@ class Recognizer(nn.Module):
         self.spec = spec
         self.register_buffer("target", template(spec.size) if target is None else target, persistent=False)
         self.eval()
-        device = next((each.device for each in network.parameters()), None)
         with torch.no_grad():
-            self.dimension = self.features(torch.zeros(1, 3, spec.size, spec.size, device=device)).shape[1]
+            self.dimension = self.features(torch.zeros(1, 3, spec.size, spec.size)).shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next((each.device for each in self.network.parameters()), self.target.device)
 
     def train(self, mode: bool = True) -> Recognizer:
         """Stays in evaluation mode: a BatchNorm that adapts to what it measures is no measure."""
@@ -93,9 +99,9 @@ class Recognizer(nn.Module):
 
         The length is a picture quality in MagFace and AdaFace. Raises ValueError for crops of another size.
         """
-        with torch.autocast(crops.device.type, enabled=False):
+        with torch.autocast(self.device.type, enabled=False):
             dtype = next((each.dtype for each in self.network.parameters()), torch.float32)
-            output = self.network(self.spec.prepare(crops.to(dtype)))
+            output = self.network(self.spec.prepare(crops.to(self.device, dtype)))
             if isinstance(output, tuple):  # AdaFace gives the direction and the length
                 direction, length = output
                 output = direction * length

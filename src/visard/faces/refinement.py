@@ -52,7 +52,7 @@ class RefinedDetector:
         """Better landmarks (B, 5, 2) in px of pictures (B, 3, H, W), given rough ones."""
         size = self.regressor.spec.size
         matrices = similarity_transform(landmarks, self.regressor.target).to(images)
-        shares = self.regressor(warp(images, matrices, size))[HEAD]
+        shares = self.regressor(warp(images, matrices, size))[HEAD].to(matrices)
         points = shares.reshape(-1, 5, 2) * size
         inverse = torch.linalg.inv(matrices[:, :, :2])
         back: Tensor = (points - matrices[:, :, 2].unsqueeze(1)) @ inverse.mT

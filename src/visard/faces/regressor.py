@@ -86,6 +86,11 @@ class FaceRegressor(nn.Module):
         self.register_buffer("target", template(spec.size, margin), persistent=False)
         self.eval()
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next((each.device for each in self.network.parameters()), self.target.device)
+
     def train(self, mode: bool = True) -> FaceRegressor:
         """Stays in evaluation mode, as a measure must."""
         super().train(False)
@@ -93,8 +98,8 @@ class FaceRegressor(nn.Module):
 
     def forward(self, crops: Tensor) -> dict[str, Tensor]:
         """Aligned crops (B, 3, size, size) in [-1, 1] -> (B, outputs) of each head, as `Head.read` says."""
-        with torch.autocast(crops.device.type, enabled=False):
-            raw = self.network(self.spec.prepare(crops.float()))
+        with torch.autocast(self.device.type, enabled=False):
+            raw = self.network(self.spec.prepare(crops.to(self.device, torch.float32)))
         return {name: head.read(raw[name]) for name, head in self.heads.items()}
 
     def predict_faces(self, images: Tensor, landmarks: Tensor) -> dict[str, Tensor]:

@@ -80,7 +80,7 @@ class IdentityLoss:
     def similarities(self, images: Tensor, landmarks: Tensor) -> Tensor:
         """s_m of eq. 11: cosines (B, M) of aligned faces with the prototypes; differentiable in `images`."""
         columns = [
-            each.embed_faces(images, landmarks) @ person.to(images)
+            (each.embed_faces(images, landmarks) @ person).to(images)
             for each, person in zip(self.recognizers, self.prototypes, strict=True)
         ]
         return torch.stack(columns, dim=1)

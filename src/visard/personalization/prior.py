@@ -46,7 +46,8 @@ def class_posteriors(
     with storage_errors(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(file.parent.with_name(f".{file.stem}.lock"))
-    with lock:  # of several runs at once, one makes them and the others wait
+        taken = lock.acquire()
+    with taken:  # of several runs at once, one makes them and the others wait
         if file.exists():
             try:
                 tensors, _ = load_tensors(file)

@@ -116,12 +116,8 @@ class Selector:
         return found
 
     def _embed(self, picture: Tensor, landmarks: Tensor) -> tuple[Tensor, ...]:
-        embeddings = []
-        for recognizer in self.recognizers:
-            device = recognizer.target.device
-            crops = picture[None].to(device), landmarks[None].to(device)
-            embeddings.append(recognizer.embed_faces(*crops)[0].cpu())
-        return tuple(embeddings)
+        face = picture[None], landmarks[None]
+        return tuple(recognizer.embed_faces(*face)[0].cpu() for recognizer in self.recognizers)
 
     def _people(self, candidates: Sequence[Candidate]) -> list[list[int]]:
         """Places in `candidates` of each person, the person of most photos first."""
@@ -190,8 +186,7 @@ class Selector:
     def _yaw(self, picture: Tensor, face: Face) -> float | None:
         if self.pose is None:
             return None
-        device = self.pose.target.device
-        predicted = self.pose.predict_faces(picture[None].to(device), face.landmarks[None].to(device))
+        predicted = self.pose.predict_faces(picture[None], face.landmarks[None])
         return float(predicted["pose"][0, _yaw_column(self.pose)])
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from visard.diffusion.backbone import Backbone
 from visard.errors import InputError
-from visard.images import SUFFIXES, read_image, save_image, to_tensor
+from visard.images import has_pictures, read_image, save_image, to_tensor
 from visard.personalization.checkpoint import Checkpoints, differences
 from visard.personalization.record import digest, key_digest, library_versions, public_name
 from visard.personalization.settings import OutputSettings
@@ -159,7 +159,7 @@ def _finished(folder: Path, key: Mapping[str, Any], files: Sequence[Path]) -> Re
 
 def _check_empty(folder: Path) -> None:
     """Pictures where no protection was are somebody's photos: refuse to write over them."""
-    if folder.is_dir() and any(file.suffix.lower() in SUFFIXES for file in folder.iterdir()):
+    if folder.is_dir() and has_pictures(folder):
         raise InputError(f"{folder} holds other pictures.", "Choose a new folder for the protected photos.")
 
 

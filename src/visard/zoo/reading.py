@@ -26,8 +26,7 @@ def alternatives(spec: InputSpec) -> Iterator[tuple[str, InputSpec]]:
 @torch.no_grad()
 def embed(recognizer: Recognizer, photos: Tensor, landmarks: Tensor) -> Tensor:
     """Pictures (B, 3, H, W), landmarks (B, 5, 2) -> embeddings (B, D) on the CPU."""
-    device = recognizer.target.device
-    return recognizer.embed_faces(photos.to(device), landmarks.to(device)).cpu()
+    return recognizer.embed_faces(photos, landmarks).cpu()
 
 
 def pairs(embeddings: Tensor) -> Tensor:
