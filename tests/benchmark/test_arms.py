@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from support.kits import face_in_the_middle
-from visard.benchmark.arms import Arm, arm, covered_pictures, early_stop, exchanged
+from visard.benchmark.arms import Arm, arm, covered_pictures, early_stop
 from visard.benchmark.attributes_only import describe, read_attributes
 from visard.benchmark.methods import find_method
 from visard.benchmark.posthoc import cover_faces
@@ -141,13 +141,6 @@ def test_attributes_are_read_from_the_photos_that_show_a_face() -> None:
     assert reading["beard"]["beard"] == pytest.approx(0.7311, abs=1e-4)
     with pytest.raises(InputError, match="No photo shows a face"):
         read_attributes(photos[2:], Middle(), [regressor])
-
-
-def test_strangers_get_somebody_elses_pictures() -> None:
-    pictures = {3: "of 3", 1: "of 1", 2: "of 2"}
-    assert exchanged(pictures) == {1: "of 2", 2: "of 3", 3: "of 1"}
-    with pytest.raises(InputError, match="nobody to exchange"):
-        exchanged({1: "of 1"})
 
 
 def test_early_stopping_takes_the_fewest_steps_that_are_useful_enough() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from visard.benchmark.catalogue import find_table
+from visard.benchmark.catalogue import CATALOGUE
 from visard.benchmark.measures import Cell
 from visard.benchmark.shape import RIVALS, remarks
 from visard.benchmark.summary import ALL_PROMPTS, Interval, Row, Summary
@@ -43,7 +43,7 @@ FIDS = {"0.1": 30.0, "anti-dreambooth": 70.0, "simac": 70.0, "anti-diffusion": 7
 def verdicts(**changed: dict[str, float]) -> list[bool | None]:
     rivals = {arm: {"similarity": 0.6, "fsr": 1.0} for arm in RIVALS}
     figures = {**DIAL, **rivals, **{name.replace("_", "-"): each for name, each in changed.items()}}
-    return [check.passed for check in remarks(find_table("table1"), measured(figures, FIDS))]
+    return [check.passed for check in remarks(CATALOGUE["table1"], measured(figures, FIDS))]
 
 
 def test_table_1_holds() -> None:
@@ -59,13 +59,13 @@ def test_lost_faces_fail_their_own_item(arm: str, item: int) -> None:
 def test_a_rival_that_lowers_similarity_for_nothing_fails() -> None:
     figures = {**DIAL, **{arm: {"similarity": 0.6, "fsr": 0.97} for arm in RIVALS}}
     cheap = measured(figures, {**FIDS, "simac": 20.0})
-    assert [check.passed for check in remarks(find_table("table1"), cheap)][4:] == [True, False, True]
+    assert [check.passed for check in remarks(CATALOGUE["table1"], cheap)][4:] == [True, False, True]
     figures["simac"] = {"similarity": 0.75, "fsr": 0.97}
     assert all(
-        check.passed for check in remarks(find_table("table1"), measured(figures, {**FIDS, "simac": 20.0}))
+        check.passed for check in remarks(CATALOGUE["table1"], measured(figures, {**FIDS, "simac": 20.0}))
     )
     unknown = measured({**DIAL, **{arm: {"similarity": 0.6, "fsr": 0.97} for arm in RIVALS}}, {})
-    assert [check.passed for check in remarks(find_table("table1"), unknown)][4:] == [None] * 3
+    assert [check.passed for check in remarks(CATALOGUE["table1"], unknown)][4:] == [None] * 3
 
 
 def test_the_early_stop_is_the_first_that_is_as_useful() -> None:
@@ -76,15 +76,15 @@ def test_the_early_stop_is_the_first_that_is_as_useful() -> None:
         "early-150": {"similarity": 0.4, "agreement": 0.72},
         "early-300": {"similarity": 0.6, "agreement": 0.75},
     }
-    (found,) = remarks(find_table("early"), measured(arms, {}))
+    (found,) = remarks(CATALOGUE["early"], measured(arms, {}))
     assert found.passed
     assert "after 150 steps (agreement 0.72 of 0.70): ISM 0.40, with the defence 0.30" in found.measured
     arms["early-50"]["agreement"] = 0.71
-    (found,) = remarks(find_table("early"), measured(arms, {}))
+    (found,) = remarks(CATALOGUE["early"], measured(arms, {}))
     assert found.passed is False
-    (found,) = remarks(find_table("early"), measured({"none": arms["none"]}, {}))
+    (found,) = remarks(CATALOGUE["early"], measured({"none": arms["none"]}, {}))
     assert found.passed is None
 
 
 def test_other_tables_have_no_such_list() -> None:
-    assert remarks(find_table("table2"), measured(DIAL, {})) == []
+    assert remarks(CATALOGUE["table2"], measured(DIAL, {})) == []

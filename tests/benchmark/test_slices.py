@@ -15,7 +15,7 @@ import torch
 from support.bench import JOB, camera
 from support.kits import face_in_the_middle
 from visard.benchmark import job, layout, pareto
-from visard.benchmark.catalogue import cost, find_table
+from visard.benchmark.catalogue import cost
 from visard.benchmark.gallery import draw as draw_gallery
 from visard.benchmark.measures import Cell, Measures
 from visard.benchmark.paper import DSLR, PHOTO, TABLE_7
@@ -188,12 +188,6 @@ def test_the_front_holds_what_nothing_beats() -> None:
     found = [point("a", 0.1, 0.5), point("b", 0.2, 0.4), point("c", 0.3, 0.9), point("d", 0.3, 0.8)]
     assert [each.title for each in front(found)] == ["a", "c"]
     assert front([]) == []
-
-
-def test_tables_by_name() -> None:
-    assert find_table("table7") is TABLE_7
-    with pytest.raises(InputError, match="no table"):
-        find_table("table13")
 
 
 def test_time_that_runs_out_in_a_training_costs_nothing(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -21,8 +21,6 @@ from visard.diffusion.sampling import generate
 from visard.errors import InputError
 from visard.faces.detector import Detector
 from visard.faces.regressor import FaceRegressor
-
-T = TypeVar("T")
 
 ATTRIBUTES, STRANGERS = "attributes", "strangers"
 
@@ -100,14 +98,6 @@ def covered_pictures(row: Arm, pictures: Mapping[str, Tensor], detector: Detecto
     return {
         prompt: cover_faces(each, detector, row.method, row.strength) for prompt, each in pictures.items()
     }
-
-
-def exchanged(by_person: Mapping[int, T]) -> dict[int, T]:
-    """Everybody gets the next person's pictures, the last the first's. Raises InputError for one person."""
-    if len(by_person) < 2:
-        raise InputError("One person has nobody to exchange pictures with.", "Take more people.")
-    people = sorted(by_person)
-    return {person: by_person[other] for person, other in zip(people, [*people[1:], people[0]], strict=True)}
 
 
 def _number(name: str, text: str) -> float:

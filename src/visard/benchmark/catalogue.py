@@ -10,16 +10,8 @@ from visard.benchmark.ablations import OWN
 from visard.benchmark.paper import PAPER
 from visard.benchmark.protocol import Protocol, Unit, with_sources
 from visard.benchmark.table import Table
-from visard.errors import InputError
 
 CATALOGUE: dict[str, Table] = {table.name: table for table in (*PAPER, *OWN)}
-
-
-def find_table(name: str) -> Table:
-    """The table of that name. Raises InputError."""
-    if name not in CATALOGUE:
-        raise InputError(f"There is no table {name!r}.", f"Choose one of {', '.join(CATALOGUE)}.")
-    return CATALOGUE[name]
 
 
 def arms_of(table: Table) -> list[str]:
