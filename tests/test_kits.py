@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from support.kits import NETWORK, recognizer_row, save_network, two_recognizers, write_kit, write_networks
+from support.kits import (
+    NETWORK,
+    recognizer_row,
+    save_network,
+    two_recognizers,
+    write_brisque,
+    write_kit,
+    write_networks,
+)
 from support.tiny import tiny_pipeline
 from visard.errors import InputError, ModelError
 from visard.faces.architectures import ARCHITECTURES
@@ -54,6 +62,18 @@ def test_the_base_model_lies_beside_the_kit_and_is_fresh_each_time(folder: Path)
     assert first.fingerprint() == second.fingerprint()
     other = tiny_pipeline(folder / "other", seed=1)
     assert kit.backbone(other).fingerprint() != first.fingerprint()
+
+
+def test_a_trained_model_of_naturalness_is_the_kits(folder: Path) -> None:
+    assert both(folder).instruments().brisque is None
+    write_brisque(folder)
+    kit = both(folder, '[brisque]\nmodel = "allmodel"\nranges = "allrange"\n')
+    found = kit.instruments().brisque
+    assert found is not None
+    assert found.name == "allmodel"
+    (folder / "allrange").unlink()
+    with pytest.raises(ModelError, match=r"lacks .*allrange"):
+        kit.brisque()
 
 
 def test_an_audit_gets_judges_with_their_hashes_and_no_surrogate(folder: Path) -> None:

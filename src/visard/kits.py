@@ -19,6 +19,7 @@ from visard.faces.refinement import RefinedDetector
 from visard.faces.regressor import FaceRegressor, RegressorRow
 from visard.faces.scrfd import DetectorRow, Scrfd
 from visard.faces.weights import load_weights
+from visard.metrics.brisque import BrisqueModel
 from visard.settings import from_table, read_toml
 from visard.storage import sha256
 from visard.zoo.folder import models_folder
@@ -46,6 +47,14 @@ class EncoderRow:
 
 
 @dataclass(frozen=True)
+class BrisqueRow:
+    """A kit's trained BRISQUE model: the files "allmodel" and "allrange" of the LIVE release."""
+
+    model: Path
+    ranges: Path
+
+
+@dataclass(frozen=True)
 class KitFile:
     """What a kit's TOML file says; paths in it are relative to it.
 
@@ -53,7 +62,7 @@ class KitFile:
     repeat what `visard models list` knows.
     backbone: a model folder beside the file, a hub id or an alias. gallery: photos of strangers, a folder
     for each. features: the network behind FID and KID.
-    landmarks: the regressor that refines the detector's.
+    landmarks: the regressor that refines the detector's. brisque: a trained model of naturalness.
     personalization, protection: settings that suit the kit; a run's own come on top.
     sha256: file -> digest it must have.
     """
@@ -68,6 +77,7 @@ class KitFile:
     gallery: str = ""
     features: EncoderRow | None = None
     matcher: EncoderRow | None = None
+    brisque: BrisqueRow | None = None
     personalization: dict[str, Any] = field(default_factory=dict)
     protection: dict[str, Any] = field(default_factory=dict)
     sha256: dict[str, str] = field(default_factory=dict)
@@ -163,6 +173,15 @@ class Kit:
         """A network that matches whole pictures, not faces, if the kit has one."""
         return self._encoder(self.contents.matcher)
 
+    def brisque(self) -> BrisqueModel | None:
+        """What scores naturalness as published, if the kit has it."""
+        row = self.contents.brisque
+        if row is None:
+            return None
+        for file in (row.model, row.ranges):
+            self.digest(file)
+        return BrisqueModel.load(self.file.parent / row.model, self.file.parent / row.ranges)
+
     def instruments(self) -> Instruments:
         """What an audit looks through."""
         features, judges = self.features(), self.judges()
@@ -174,6 +193,7 @@ class Kit:
             features_name=features.name if features is not None else "",
             matcher=self.matcher(),
             quality=SerFiq.by_one_of(judges),
+            brisque=self.brisque(),
             hashes={row.name: self.digest(row.file) for row in self._rows("judge")},
         )
 

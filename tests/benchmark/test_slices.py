@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from support.bench import JOB, camera
-from support.kits import face_in_the_middle
+from support.kits import face_in_the_middle, write_brisque
 from visard.benchmark import job, layout, pareto
 from visard.benchmark.catalogue import cost
 from visard.benchmark.gallery import draw as draw_gallery
@@ -22,12 +22,13 @@ from visard.benchmark.paper import DSLR, PHOTO, TABLE_7
 from visard.benchmark.pareto import Point, front
 from visard.benchmark.protocol import Protocol, Unit
 from visard.benchmark.summary import Interval
-from visard.benchmark.table import ADA, D_SYS, FACES, FSR, ISM, Column, Table, over, rows
+from visard.benchmark.table import ADA, BRQ, D_SYS, FACES, FSR, ISM, Column, Table, over, rows
 from visard.benchmark.unit import OutOfTimeError, UnitJob, Workshop
 from visard.errors import InputError
 from visard.faces.scrfd import Scrfd
 from visard.images import read_image
 from visard.kits import open_kit
+from visard.metrics.brisque import BrisqueModel, brisque
 from visard.storage import claimed
 
 ARMS = ("none", "0.1", "surrogates-1", "random+clean", "pixelate-8", "strangers")
@@ -155,6 +156,20 @@ def test_a_table_in_three_formats(sliced: Path, tmp_path: Path) -> None:
     assert r"A table \& its caption." in source
     assert source.count(r"\begin{tabular}") == source.count(r"\end{tabular}") == 2
     assert all(line.count(" & ") == 3 for line in source.splitlines() if line.startswith("No Defense"))
+
+
+def test_brq_is_by_the_kits_model(sliced: Path, kit: str, tmp_path: Path) -> None:
+    opened = open_kit(kit)
+    column = Column("BRQ", (BRQ,), PHOTO)
+    assert Measures("ours", sliced, job.finished(sliced), opened).cell("none", column) is None
+    model = BrisqueModel.load(*write_brisque(tmp_path))
+    opened.brisque = lambda: model  # type: ignore[method-assign]
+    measured = Measures("ours", sliced, job.finished(sliced), opened)
+    found = measured.cell("none", column)
+    assert found is not None
+    drawn = torch.cat([pictures(sliced, Protocol.of(sliced), person, "none") for person in (7, 8)])
+    assert found.value == pytest.approx(float(brisque(drawn, model).mean()))
+    assert "BRQ is by allmodel." in measured.notes
 
 
 def test_rows_of_different_people_say_so(sliced: Path) -> None:

@@ -8,10 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics.image.fid import FrechetInceptionDistance
 
+from support.kits import write_brisque
 from visard.errors import ModelError
 from visard.metrics import METRICS
 from visard.metrics.attributes import attribute_agreement, mean_agreement, self_agreement
-from visard.metrics.brisque import BrisqueModel, brisque_features, fit_aggd, fit_ggd, mscn
+from visard.metrics.brisque import BrisqueModel, brisque, brisque_features, fit_aggd, fit_ggd, mscn
 from visard.metrics.frechet import ENOUGH, fid, frechet, kid, kid_between_people
 from visard.metrics.naturalness import naturalness_distance
 
@@ -140,16 +141,13 @@ def test_coefficients_are_centred_and_of_unit_scale() -> None:
 
 
 def test_model_file_is_read_and_scored(tmp_path: Path) -> None:
-    model, ranges = tmp_path / "allmodel", tmp_path / "allrange"
-    model.write_text(
-        "svm_type epsilon_svr\nkernel_type rbf\ngamma 0.5\nnr_class 2\ntotal_sv 2\nrho -10\n"
-        "SV\n2 1:1 3:-1 \n-1 2:0.5 \n"
-    )
-    ranges.write_text("x\n-1 1\n" + "".join(f"{index + 1} 0 2\n" for index in range(36)))
+    model, ranges = write_brisque(tmp_path)
     loaded = BrisqueModel.load(model, ranges)
     features = torch.ones(1, 36, dtype=torch.float64)  # scaled: all zero
     expected = 2 * math.exp(-0.5 * 2) - math.exp(-0.5 * 0.25) + 10
     assert float(loaded.score(features)) == pytest.approx(expected)
+    picture = natural(2)
+    assert torch.equal(brisque(picture, loaded), loaded.score(brisque_features(picture)))
     model.write_text("not a model")
     with pytest.raises(ModelError, match="allmodel"):
         BrisqueModel.load(model, ranges)

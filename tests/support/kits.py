@@ -95,3 +95,14 @@ def face_in_the_middle(_: object, images: torch.Tensor) -> list[list[Face]]:
     landmarks = torch.tensor([[0.35, 0.4], [0.65, 0.4], [0.5, 0.55], [0.38, 0.72], [0.62, 0.72]]) * side
     box = torch.tensor([0.2, 0.1, 0.8, 0.9]) * side
     return [[Face(box, 0.9, landmarks)] for _ in images]
+
+
+def write_brisque(folder: Path) -> tuple[Path, Path]:
+    """Files of a BRISQUE model with two support vectors: "allmodel" and "allrange"."""
+    model, ranges = folder / "allmodel", folder / "allrange"
+    model.write_text(
+        "svm_type epsilon_svr\nkernel_type rbf\ngamma 0.5\nnr_class 2\ntotal_sv 2\nrho -10\n"
+        "SV\n2 1:1 3:-1 \n-1 2:0.5 \n"
+    )
+    ranges.write_text("x\n-1 1\n" + "".join(f"{index + 1} 0 2\n" for index in range(36)))
+    return model, ranges

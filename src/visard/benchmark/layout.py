@@ -23,8 +23,8 @@ LATEX_ARROWS = {"higher": r"$\uparrow$", "lower": r"$\downarrow$", "": ""}
 NOTES = {
     "SER": "SER is 2 sigmoid(-mean distance under dropout), comparable under one recogniser alone.",
     "QMagFace": "Under QMagFace, ours are the plain cosines of the kit's MagFace.",
-    "BRQ": "BRQ needs a trained BRISQUE model, which no kit names: unnaturalness, the distance of the same "
-    "features from those of the clean photos, stands beside it.",
+    "BRQ": "BRQ takes a trained BRISQUE model ([brisque] in a kit); unnaturalness, the distance of the same "
+    "features from those of the clean photos, needs none.",
     "LPIPS": "LPIPS needs a perceptual network, which no kit names.",
 }
 """What a column is of, or why ours is empty."""

@@ -21,7 +21,7 @@ from visard.benchmark.table import Column, Figure
 from visard.benchmark.unit import SIMILARITIES_FILE, Result, UnitJob
 from visard.errors import ModelError
 from visard.kits import Encoder, Kit
-from visard.metrics.brisque import brisque_features
+from visard.metrics.brisque import BrisqueModel, brisque_features
 from visard.metrics.frechet import fid, kid_between_people
 from visard.metrics.jackknife import jackknife_interval
 from visard.metrics.linkability import d_sys
@@ -189,6 +189,14 @@ class Measures:
             self.people,
         )
 
+    def brisque(self, arm: str, prompt: str, figure: Figure) -> Cell | None:
+        """Mean BRISQUE score, by the kit's trained model."""
+        model = self._brisque
+        if model is None:
+            return None
+        drawn = self._pictures(arm, prompt, "brisque", brisque_features)
+        return _pooled(lambda people: float(model.score(drawn.of(people).features).mean()), self.people)
+
     @property
     def notes(self) -> list[str]:
         """What must be known to read the figures: through which networks they are seen."""
@@ -200,6 +208,8 @@ class Measures:
             )
         if self.kit is not None and (quality := SerFiq.by_one_of(self.kit.judges())) is not None:
             found.append(f"SER is by {quality.name}.")
+        if self._brisque is not None:
+            found.append(f"BRQ is by {self._brisque.name}.")
         return found
 
     def _pictures(self, arm: str, prompt: str, kind: str, look: Look) -> Seen:
@@ -218,6 +228,10 @@ class Measures:
             found = [(person, look(load_photos(folder, side))) for person, folder in folders.items()]
             self._looked[key] = Seen.gather(found)
         return self._looked[key]
+
+    @cached_property
+    def _brisque(self) -> BrisqueModel | None:
+        return None if self.kit is None else self.kit.brisque()
 
     @cached_property
     def _network(self) -> Encoder | None:
@@ -249,6 +263,7 @@ POOLED: dict[str, Callable[[Measures, str, str, Figure], Cell | None]] = {
     "fid": Measures.frechet,
     "kid": Measures.frechet,
     "unnaturalness": Measures.unnaturalness,
+    "brq": Measures.brisque,
 }
 
 

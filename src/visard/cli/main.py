@@ -89,7 +89,7 @@ def visard(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Personalise text-to-image models so that people see the person and face recognition does not.
+    """Personalise text-to-image models so that people see the person and face recognition finds it harder.
 
     The usual way: `personalize` your photos, `generate` pictures, `audit` what they give away.
     """

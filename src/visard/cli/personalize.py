@@ -90,7 +90,7 @@ def personalize(
     ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Teach a model one person, so that people see them and face recognition does not.
+    """Teach a model one person, whom people see in its pictures and face recognition finds less often.
 
     A stopped run continues where it was when the same command is given again.
 

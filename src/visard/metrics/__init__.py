@@ -2,7 +2,7 @@
 
 from visard.faces.quality import agreement
 from visard.metrics.attributes import attribute_agreement
-from visard.metrics.brisque import brisque_features
+from visard.metrics.brisque import brisque
 from visard.metrics.caption_agreement import caption_agreement
 from visard.metrics.copy_paste import copy_paste
 from visard.metrics.diversity import diversity
@@ -56,7 +56,7 @@ METRICS: dict[str, Metric] = {
         Metric("worst_decile", "linked, worst tenth", "lower", 0, 1, "linked", "NIST FRTE", worst_decile),
         Metric("fid", "Fréchet distance", "lower", 0, _INF, "features", "Heusel et al. 2017", fid),
         Metric("kid", "kernel distance", "lower", -_INF, _INF, "features", "Binkowski et al. 2018", kid),
-        Metric("brisque", "BRISQUE", "lower", 0, 100, "pictures", "Mittal et al. 2012", brisque_features),
+        Metric("brisque", "BRISQUE", "lower", 0, 100, "pictures", "Mittal et al. 2012", brisque),
         Metric(
             "naturalness", "unnaturalness", "lower", 0, _INF, "pictures", "Mittal 2013", naturalness_distance
         ),

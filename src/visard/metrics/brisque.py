@@ -156,3 +156,8 @@ def _sparse(cells: list[str]) -> tuple[float, Tensor]:
         index, value = cell.split(":")
         vector[int(index) - 1] = float(value)
     return float(cells[0]), vector
+
+
+def brisque(pictures: Tensor, model: BrisqueModel) -> Tensor:
+    """(B, 3, H, W) in [-1, 1] -> (B,), lower is better."""
+    return model.score(brisque_features(pictures))
