@@ -237,6 +237,22 @@ def test_figures_are_shown_where_the_report_cannot_be_written(
     assert len(json.loads(shown.stdout)["arms"]) == 1
 
 
+def test_a_caution_names_whom_it_concerns(
+    visard: Run, kit: Path, photo_folder: Folders, tmp_path: Path
+) -> None:
+    for person in range(3):
+        photo_folder(2, name=f"strangers/{person}")
+    shown = visard(
+        "audit", photo_folder(2), "--reference", photo_folder(2, name="others"),
+        "--gallery", tmp_path / "strangers", "--kit", kit,
+    )  # fmt: skip
+    assert shown.exit_code == 0, shown.stderr
+    lines = shown.stdout.splitlines()
+    at = lines.index("Caution: Too few faces.")
+    assert lines[at + 1].startswith("  photos: ")
+    assert lines[at + 2].startswith("  Generate more pictures")
+
+
 def test_an_audit_needs_strangers(visard: Run, kit: Path, photo_folder: Folders) -> None:
     photos = photo_folder(2)
     shown = visard("audit", photos, "--reference", photos, "--kit", kit)

@@ -15,7 +15,7 @@ from visard.audit.inputs import Person
 from visard.audit.plots import Line, Point, det_plot, histogram_plot, tier_plot, trade_off_plot
 from visard.audit.report_format import FILTERS
 from visard.audit.report_pictures import sheets
-from visard.audit.result import ArmResult, AuditResult, Flag, JudgeFigures
+from visard.audit.result import ArmResult, AuditResult, JudgeFigures
 from visard.metrics import METRICS
 from visard.metrics.naturalness import NAME as NATURALNESS
 
@@ -52,7 +52,6 @@ def render_report(
         styles=styles,
         sheets=sheets(result, people, styles, pictures),
         groups=[(prompt, [arm for arm in result.arms if arm.prompt == prompt]) for prompt in prompts],
-        flags=_grouped(result.flags),
         figures=_of,
         shown_judge=result.judges[0].name,
         judges=[
@@ -83,13 +82,6 @@ def _styles(result: AuditResult) -> dict[str, str]:
     styles = {name: STYLES[1 + index % (len(STYLES) - 1)] for index, name in enumerate(others)}
     styles[result.settings.undefended] = STYLES[0]
     return {name: styles[name] for name in names}
-
-
-def _grouped(flags: Sequence[Flag]) -> list[tuple[Flag, list[Flag]]]:
-    """The first flag of each kind, and all of that kind."""
-    first = {flag.code: flag for flag in reversed(flags)}
-    order = dict.fromkeys(flag.code for flag in flags)
-    return [(first[code], [flag for flag in flags if flag.code == code]) for code in order]
 
 
 def _of(arm: ArmResult, judge: str) -> JudgeFigures:

@@ -299,6 +299,12 @@ class AuditResult:
     def trusted(self) -> bool:
         return not self.flags
 
+    @property
+    def cautions(self) -> list[list[Flag]]:
+        """The flags, those of one rule together."""
+        kinds = dict.fromkeys(flag.code for flag in self.flags)
+        return [[flag for flag in self.flags if flag.code == code] for code in kinds]
+
     def arm(self, name: str, prompt: str) -> ArmResult | None:
         """The arm of that name under that prompt, if it was audited."""
         return next((row for row in self.arms if (row.arm, row.prompt) == (name, prompt)), None)

@@ -13,7 +13,7 @@ from visard.cli.console import progress, result
 from visard.cli.options import AsJson, Device, KitOption
 
 if TYPE_CHECKING:
-    from visard.audit import AuditResult
+    from visard.audit import AuditResult, Flag
 
 
 def audit(
@@ -77,7 +77,13 @@ def audit(
             )
     finally:  # also where the report could not be written
         for found in seen:
-            lines = [*found.claims, *(f"Caution: {flag.message} {flag.advice}" for flag in found.flags)]
+            lines = [*found.claims, *map(_caution, found.cautions)]
             result(json.loads(found.to_json()), as_json, "\n".join(lines))
     if report and not as_json:
         result({}, False, f"The report is in {report}")
+
+
+def _caution(flags: list[Flag]) -> str:
+    """What one rule distrusts, a line each, and what to do about it."""
+    seen = [f"  {flag.where}: {flag.message}" if flag.where else f"  {flag.message}" for flag in flags]
+    return "\n".join([f"Caution: {flags[0].title}.", *seen, f"  {flags[0].advice}"])
