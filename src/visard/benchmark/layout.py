@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from visard.benchmark import order
 from visard.benchmark.measures import Cell, Measures
 from visard.benchmark.methods import find_method
 from visard.benchmark.shape import remarks
@@ -32,7 +33,7 @@ UNPAIRED = " (no one of them in every row yet: do not compare rows)"
 PERTURBED = (
     "Who perturbs photos has the radius and step of the defence, but the rounds of the kit's [protection] "
     "settings; its victim trains on the perturbed half of the photos alone, as in the papers, all others on "
-    "all photos."
+    "all photos: compare those rows with noise without aim, which has the same half."
 )
 LATEX_SPECIAL = {each: f"\\{each}" for each in "&%$#_{}"} | {"–": "--", "†": r"$^\dagger$", "−": "$-$"}
 
@@ -90,6 +91,8 @@ def markdown(table: Table, measured: Sequence[Measures]) -> str:
     for each in measured:
         if checks := remarks(table, each):
             text += ["", f"**What must hold** ({each.label})", "", *map(item, checks)]
+        if rows := order.markdown(order.orders(table, each)):
+            text += ["", *rows]
     return "\n".join(text).rstrip() + "\n"
 
 

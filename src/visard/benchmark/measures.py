@@ -85,6 +85,7 @@ class Measures:
         self.results = shared or list(results)
         self.protocol = Protocol.of(out)
         self._looked: dict[tuple[str, str, str], Seen] = {}
+        self._cells: dict[tuple[str, Column], Cell | None] = {}
 
     @cached_property
     def summary(self) -> Summary:
@@ -102,6 +103,11 @@ class Measures:
 
     def cell(self, arm: str, column: Column) -> Cell | None:
         """What stands in a column for an arm; None where nothing was measured."""
+        if (arm, column) not in self._cells:
+            self._cells[arm, column] = self._measure(arm, column)
+        return self._cells[arm, column]
+
+    def _measure(self, arm: str, column: Column) -> Cell | None:
         found = [self.figure(arm, column.prompt, figure) for figure in column.figures]
         cells = [each for each in found if each is not None and not math.isnan(each.value)]
         if not cells or len(cells) < len(found):
