@@ -60,6 +60,8 @@ def test_a_rival_that_lowers_similarity_for_nothing_fails() -> None:
     figures = {**DIAL, **{arm: {"similarity": 0.6, "fsr": 0.97} for arm in RIVALS}}
     cheap = measured(figures, {**FIDS, "simac": 20.0})
     assert [check.passed for check in remarks(CATALOGUE["table1"], cheap)][4:] == [True, False, True]
+    control = remarks(CATALOGUE["table1"], measured(figures, {**FIDS, "random": 65.0}))
+    assert "FID 70.0 against 30.0 (noise without aim: 65.0)" in control[4].measured
     figures["simac"] = {"similarity": 0.75, "fsr": 0.97}
     assert all(
         check.passed for check in remarks(CATALOGUE["table1"], measured(figures, {**FIDS, "simac": 20.0}))

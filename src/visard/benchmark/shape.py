@@ -12,6 +12,7 @@ from visard.benchmark.summary import ALL_PROMPTS, FSR
 from visard.benchmark.table import FID, Column, Table
 
 RIVALS = ("anti-dreambooth", "simac", "anti-diffusion")
+NOISE = "random"
 EARLY = "early-"
 AGREEMENT = "agreement"
 
@@ -33,7 +34,10 @@ def _defence_and_rivals(measured: Measures) -> Iterator[Check]:
 
 
 def _pays(measured: Measures, arm: str) -> Check:
-    """A rival lowers similarity only with fewer faces or a worse FID than the defence at its strongest."""
+    """A rival lowers similarity only with fewer faces or a worse FID than the defence at its strongest.
+
+    Its victim has half of the photos; what that alone costs is said by noise without aim, which has the same.
+    """
     summary = measured.summary
     demand = f"{arm} lowers ISM only with a lower FSR or a worse FID than rho = {HIGH}"
     similarity = summary.find(arm, ALL_PROMPTS, summary.member(ISM), SIMILARITY)
@@ -44,11 +48,14 @@ def _pays(measured: Measures, arm: str) -> Check:
     if not similarity.change.value < 0:
         return Check(demand, change, True)
     faces = f"FSR {mine.mean.value:.3f} against {theirs.mean.value:.3f}"
-    quality = [_fid(measured, each) for each in (arm, HIGH)]
-    if any(map(math.isnan, quality)):
+    mine_fid, theirs_fid, noise_fid = (_fid(measured, each) for each in (arm, HIGH, NOISE))
+    if math.isnan(mine_fid) or math.isnan(theirs_fid):
         return Check(demand, f"{change}, {faces}, FID not measured", None)
-    worse = mine.mean.value < theirs.mean.value or quality[0] > quality[1]
-    return Check(demand, f"{change}, {faces}, FID {quality[0]:.1f} against {quality[1]:.1f}", worse)
+    worse = mine.mean.value < theirs.mean.value or mine_fid > theirs_fid
+    quality = f"FID {mine_fid:.1f} against {theirs_fid:.1f}"
+    if not math.isnan(noise_fid):
+        quality += f" (noise without aim: {noise_fid:.1f})"
+    return Check(demand, f"{change}, {faces}, {quality}", worse)
 
 
 def _fid(measured: Measures, arm: str) -> float:
