@@ -224,6 +224,28 @@ def test_every_unusable_file_of_a_folder_is_named_at_once(tmp_path: Path) -> Non
     assert "phone.HEIC" in caught.value.message
 
 
+def test_what_helps_is_said_of_every_kind_of_unusable_file(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        noise().save(tmp_path / name)
+    for name in ("a.txt", "b.txt", "scan.txt"):
+        (tmp_path / name).write_bytes(b"\xff\xfe\xff")
+    (tmp_path / "c.txt").mkdir()
+    (tmp_path / "scan.tiff").touch()
+    with pytest.raises(InputError) as caught:
+        read_folder(tmp_path)
+    _, *problems = caught.value.message.splitlines()
+    assert [problem.split()[0] for problem in problems] == [
+        str(tmp_path / name) for name in ("a.txt", "b.txt", "c.txt", "scan.tiff")
+    ]
+    assert f"{tmp_path / 'scan.txt'} is not UTF-8" in problems[-1]
+    assert caught.value.advice.splitlines() == [
+        "Save the caption as UTF-8, or take it away.",
+        "Allow this caption to be read, or take it away.",
+        "Save it as JPEG, PNG or WebP. Save the caption as UTF-8, or take it away.",
+        "Or remove them from the folder.",
+    ]
+
+
 def test_too_few_photos_and_no_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no pictures; at least 1"):
         read_folder(tmp_path)

@@ -73,18 +73,14 @@ def read_image(path: str | Path) -> Image.Image:
 def read_folder(folder: str | Path, minimum: int = 1) -> list[Photo]:
     """Read every picture of `folder`, sorted by name; one InputError names all that cannot be read."""
     photos: list[Photo] = []
-    problems: list[str] = []
+    problems: list[tuple[str, str]] = []
     for file in picture_files(folder):
         try:
             photos.append(read_photo(file, len(photos)))
         except InputError as error:
-            problems.append(error.message)
+            problems.append((error.message, error.advice))
     if problems:
-        listing = "\n".join(f"  {problem}" for problem in problems)
-        raise InputError(
-            f"{len(problems)} of the pictures in {folder} cannot be used:\n{listing}",
-            "Remove them from the folder, or save them again as JPEG, PNG or WebP.",
-        )
+        raise unusable(folder, problems)
     if len(photos) < minimum:
         count = len(photos) or "no"
         raise InputError(
@@ -92,6 +88,16 @@ def read_folder(folder: str | Path, minimum: int = 1) -> list[Photo]:
             "Add photos (JPEG, PNG or WebP).",
         )
     return photos
+
+
+def unusable(folder: str | Path, problems: Sequence[tuple[str, str]]) -> InputError:
+    """One error about all pictures of `folder` that cannot be used: of each, what is wrong and what helps."""
+    listing = "\n".join(f"  {message}" for message, _ in problems)
+    advice = dict.fromkeys(advice for _, advice in problems)
+    return InputError(
+        f"{len(problems)} of the pictures in {folder} cannot be used:\n{listing}",
+        "\n".join([*advice, "Or remove them from the folder."]),
+    )
 
 
 def picture_files(folder: str | Path) -> list[Path]:
@@ -110,11 +116,20 @@ def has_pictures(folder: str | Path) -> bool:
 
 
 def read_photo(file: Path, index: int) -> Photo:
-    """One picture of a folder with its caption. Raises InputError."""
-    suffix = file.suffix.lower()
-    if suffix in OTHER_PICTURES:
-        raise InputError(f"{file} is a {suffix[1:].upper()} file.", CONVERT)
-    return Photo(index, read_image(file), _caption(file), file)
+    """One picture of a folder with its caption. Raises InputError, one for both where neither can be read."""
+    try:
+        suffix = file.suffix.lower()
+        if suffix in OTHER_PICTURES:
+            raise InputError(f"{file} is a {suffix[1:].upper()} file.", CONVERT)
+        image = read_image(file)
+    except InputError as error:
+        try:
+            _caption(file)
+        except InputError as too:
+            both = f"{error.message} {too.message}", f"{error.advice} {too.advice}"
+            raise InputError(*both) from error
+        raise
+    return Photo(index, image, _caption(file), file)
 
 
 def center_crop(image: Image.Image, size: int) -> Image.Image:
@@ -244,5 +259,10 @@ def _caption(file: Path) -> str | None:
     except UnicodeDecodeError as error:
         raise InputError(
             f"{file.with_suffix('.txt')} is not UTF-8 text.", "Save the caption as UTF-8, or take it away."
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"{file.with_suffix('.txt')} cannot be read: {error.strerror or error}.",
+            "Allow this caption to be read, or take it away.",
         ) from error
     return text or None
