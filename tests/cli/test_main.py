@@ -165,12 +165,16 @@ def test_where_results_go_is_looked_at_first(
     for name in ("visard.api._kit", "visard.kits.open_kit", "visard.world.check.check"):
         monkeypatch.setattr(name, work)
     page, inside = tmp_path / "page.md", tmp_path / "page.md" / "file"
+    sheet = tmp_path / "page.md" / "sheet.html"
     page.write_text("no marks")
     for code, *command in (
         (4, "audit", tmp_path, "--reference", tmp_path, "--report", inside),
         (4, "attack", tmp_path, "--to", inside),
         (4, "attack", tmp_path, "--report", inside),
         (4, "bench", "tmax", "--to", inside),
+        (4, "photos", "check", tmp_path, "--out", sheet),
+        (4, "photos", "prepare", tmp_path, inside),
+        (2, "photos", "prepare", tmp_path, page),
         (2, "bench", "main", tmp_path / "bench", "--into", page),
         (2, "world", "check", "--into", page),
     ):
