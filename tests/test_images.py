@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 
 from visard.errors import InputError, StorageError
 from visard.images import (
-    MAX_PIXELS,
+    LARGEST,
     center_crop,
     grid,
     has_pictures,
@@ -147,9 +147,46 @@ def test_a_jpeg_of_more_pixels_than_allowed_is_decoded_smaller(
     image = read_image(tmp_path / "a.jpg")
     assert image.size == (100, 75)
     assert _is_half_red(image)
-    _half_red(400, 300).save(tmp_path / "a.png")
-    with pytest.raises(InputError, match="million pixels"):
-        read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("name", ["phone.heic", "a.png", "a.webp"])
+def test_any_other_picture_of_more_pixels_is_made_smaller_once_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    pillow_heif.register_heif_opener()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    _half_red(400, 300).save(tmp_path / name, exif=exif.tobytes())
+    whole = read_image(tmp_path / name)
+    assert whole.size == (300, 400)
+    monkeypatch.setattr("visard.images.MAX_PIXELS", 40_000)
+    image = read_image(tmp_path / name)
+    assert (image.mode, image.size, image.info) == ("RGB", (150, 200), {})
+    assert _is_half_red(image.rotate(90, expand=True))
+    kind = {".heic": "HEIF", ".png": "PNG", ".webp": "WEBP"}[Path(name).suffix]
+    monkeypatch.setitem(LARGEST, kind, 400 * 300)
+    assert read_image(tmp_path / name).size == (150, 200)
+    monkeypatch.setitem(LARGEST, kind, 400 * 300 - 1)
+    with pytest.raises(InputError, match="million pixels") as caught:
+        read_image(tmp_path / name)
+    assert caught.value.advice
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1", "LA", "RGBA", "I;16"])
+def test_every_mode_is_made_smaller_as_colours_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    if mode == "I;16":
+        ramp = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
+        Image.fromarray(ramp).save(tmp_path / "a.png")
+    else:
+        _half_red(64, 64).convert(mode).save(tmp_path / "a.png")
+    whole = read_image(tmp_path / "a.png")
+    monkeypatch.setattr("visard.images.MAX_PIXELS", 32 * 32)
+    small = read_image(tmp_path / "a.png")
+    assert (small.mode, small.size) == ("RGB", (32, 32))
+    averages = np.asarray(whole.reduce(2)).astype(int)
+    assert np.abs(np.asarray(small).astype(int) - averages).max() <= 1
 
 
 def _huge_png(width: int, height: int) -> bytes:
@@ -173,7 +210,7 @@ def _jpeg() -> bytes:
         ("text.jpg", b"Dear diary, this is no picture.\n" * 20, "is not a JPEG"),
         ("cut.jpg", _jpeg()[:2000], "cannot be read"),
         ("cut_header.jpg", _jpeg()[:20], "cannot be read|is not a JPEG"),
-        ("huge.png", _huge_png(10_000, MAX_PIXELS // 10_000 + 1), "million pixels"),
+        ("huge.png", _huge_png(10_000, LARGEST["PNG"] // 10_000 + 1), "more than 120 million pixels"),
         ("bomb.png", _huge_png(60_000, 60_000), "million pixels"),
         ("dot.png", _huge_png(1, 1), "only 1 x 1"),
     ],
@@ -222,6 +259,28 @@ def test_every_unusable_file_of_a_folder_is_named_at_once(tmp_path: Path) -> Non
     assert "2 of the pictures" in caught.value.message
     assert "text.jpg" in caught.value.message
     assert "phone.HEIC" in caught.value.message
+
+
+def test_what_helps_is_said_of_every_kind_of_unusable_file(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        noise().save(tmp_path / name)
+    for name in ("a.txt", "b.txt", "scan.txt"):
+        (tmp_path / name).write_bytes(b"\xff\xfe\xff")
+    (tmp_path / "c.txt").mkdir()
+    (tmp_path / "scan.tiff").touch()
+    with pytest.raises(InputError) as caught:
+        read_folder(tmp_path)
+    _, *problems = caught.value.message.splitlines()
+    assert [problem.split()[0] for problem in problems] == [
+        str(tmp_path / name) for name in ("a.txt", "b.txt", "c.txt", "scan.tiff")
+    ]
+    assert f"{tmp_path / 'scan.txt'} is not UTF-8" in problems[-1]
+    assert caught.value.advice.splitlines() == [
+        "Save the caption as UTF-8, or take it away.",
+        "Allow this caption to be read, or take it away.",
+        "Save it as JPEG, PNG or WebP. Save the caption as UTF-8, or take it away.",
+        "Or remove them from the folder.",
+    ]
 
 
 def test_too_few_photos_and_no_folder(tmp_path: Path) -> None:

@@ -38,6 +38,10 @@ class StorageError(VisardError):
     exit_code = 4
 
 
+class DiskFullError(StorageError):
+    """A disk that was full in the middle of the work: the command that was at it says how to go on."""
+
+
 class TrainingError(VisardError):
     """A training that cannot go on, such as a loss that is not a number."""
 

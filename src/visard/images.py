@@ -17,6 +17,11 @@ from visard.errors import InputError, VisardError
 from visard.storage import atomic_write
 
 MAX_PIXELS = 40_000_000
+"""Of a picture in memory: a larger file becomes one of a half, a quarter or an eighth of its sides."""
+LARGEST = {"HEIF": 120_000_000, "PNG": 120_000_000, "WEBP": 60_000_000}
+"""Pixels of a file that takes less than a GB to decode; a JPEG is decoded smaller from the start."""
+AVERAGED = {"1": "L", "P": "RGBA", "PA": "RGBA", "I;16": "I", "I;16B": "I"}
+"""Modes whose values are no amounts, or that Pillow cannot average -> the mode that they are averaged in."""
 MIN_SIDE = 32
 FORMATS = ("JPEG", "PNG", "WEBP")
 SUFFIXES = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
@@ -43,7 +48,7 @@ class Photo:
 def read_image(path: str | Path) -> Image.Image:
     """Read a JPEG, PNG, WebP or HEIC as upright 8-bit sRGB without metadata; InputError when it cannot be.
 
-    HEIC needs pillow-heif. A JPEG of more than MAX_PIXELS is decoded at a half, a quarter or an eighth.
+    HEIC needs pillow-heif. A picture of more than MAX_PIXELS is made smaller, one beyond LARGEST refused.
     """
     path = Path(path)
     formats: tuple[str, ...] = FORMATS
@@ -52,16 +57,13 @@ def read_image(path: str | Path) -> Image.Image:
         with warnings.catch_warnings():
             # Pillow warns about damaged metadata, which is dropped, and about sizes, which are checked below.
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=formats) as image:
-                _reduce(image)
-                _check_size(path, image.size)
-                return _plain(ImageOps.exif_transpose(image))
+            return _plain(ImageOps.exif_transpose(_opened(path, formats)))
     except VisardError:
         raise
     except FileNotFoundError as error:
         raise InputError(f"There is no picture {path}.", "Check the path.") from error
     except Image.DecompressionBombError as error:
-        raise _too_large(path) from error
+        raise _too_large(path, max(LARGEST.values())) from error
     except UnidentifiedImageError as error:
         kind = "JPEG, PNG or WebP" if formats == FORMATS else "whole HEIC"
         raise InputError(f"{path} is not a {kind} picture.", CONVERT) from error
@@ -73,18 +75,14 @@ def read_image(path: str | Path) -> Image.Image:
 def read_folder(folder: str | Path, minimum: int = 1) -> list[Photo]:
     """Read every picture of `folder`, sorted by name; one InputError names all that cannot be read."""
     photos: list[Photo] = []
-    problems: list[str] = []
+    problems: list[tuple[str, str]] = []
     for file in picture_files(folder):
         try:
             photos.append(read_photo(file, len(photos)))
         except InputError as error:
-            problems.append(error.message)
+            problems.append((error.message, error.advice))
     if problems:
-        listing = "\n".join(f"  {problem}" for problem in problems)
-        raise InputError(
-            f"{len(problems)} of the pictures in {folder} cannot be used:\n{listing}",
-            "Remove them from the folder, or save them again as JPEG, PNG or WebP.",
-        )
+        raise unusable(folder, problems)
     if len(photos) < minimum:
         count = len(photos) or "no"
         raise InputError(
@@ -92,6 +90,16 @@ def read_folder(folder: str | Path, minimum: int = 1) -> list[Photo]:
             "Add photos (JPEG, PNG or WebP).",
         )
     return photos
+
+
+def unusable(folder: str | Path, problems: Sequence[tuple[str, str]]) -> InputError:
+    """One error about all pictures of `folder` that cannot be used: of each, what is wrong and what helps."""
+    listing = "\n".join(f"  {message}" for message, _ in problems)
+    advice = dict.fromkeys(advice for _, advice in problems)
+    return InputError(
+        f"{len(problems)} of the pictures in {folder} cannot be used:\n{listing}",
+        "\n".join([*advice, "Or remove them from the folder."]),
+    )
 
 
 def picture_files(folder: str | Path) -> list[Path]:
@@ -110,11 +118,20 @@ def has_pictures(folder: str | Path) -> bool:
 
 
 def read_photo(file: Path, index: int) -> Photo:
-    """One picture of a folder with its caption. Raises InputError."""
-    suffix = file.suffix.lower()
-    if suffix in OTHER_PICTURES:
-        raise InputError(f"{file} is a {suffix[1:].upper()} file.", CONVERT)
-    return Photo(index, read_image(file), _caption(file), file)
+    """One picture of a folder with its caption. Raises InputError, one for both where neither can be read."""
+    try:
+        suffix = file.suffix.lower()
+        if suffix in OTHER_PICTURES:
+            raise InputError(f"{file} is a {suffix[1:].upper()} file.", CONVERT)
+        image = read_image(file)
+    except InputError as error:
+        try:
+            _caption(file)
+        except InputError as too:
+            both = f"{error.message} {too.message}", f"{error.advice} {too.advice}"
+            raise InputError(*both) from error
+        raise
+    return Photo(index, image, _caption(file), file)
 
 
 def center_crop(image: Image.Image, size: int) -> Image.Image:
@@ -192,25 +209,35 @@ def _formats(path: Path) -> tuple[str, ...]:
     return ("HEIF",)
 
 
-def _reduce(image: Image.Image) -> None:
-    """Let a JPEG that is too large, as phones take them, be decoded at a half, a quarter or an eighth."""
-    part = next((part for part in (1, 2, 4) if image.width * image.height <= MAX_PIXELS * part**2), 8)
-    if part > 1:
-        image.draft(None, (image.width // part, image.height // part))
+def _opened(path: Path, formats: tuple[str, ...]) -> Image.Image:
+    """A file's picture, of at most MAX_PIXELS; of a larger one nothing else stays in memory."""
+    image: Image.Image
+    with Image.open(path, formats=formats) as image:
+        if (part := _part(image)) > 1:  # a JPEG, as phones take them, is decoded at that part of its sides
+            image.draft(None, (image.width // part, image.height // part))
+        limit = LARGEST.get(image.format or "", MAX_PIXELS)
+        if image.width * image.height > limit:
+            raise _too_large(path, limit)
+        if min(image.size) < MIN_SIDE * _part(image):
+            raise InputError(
+                f"{path} is only {image.width} x {image.height} pixels.",
+                f"Use pictures of at least {MIN_SIDE} pixels a side.",
+            )
+        part = _part(image)
+        if part == 1:
+            image.load()
+            return image
+        whole = image.convert(AVERAGED[image.mode]) if image.mode in AVERAGED else image
+        return whole.reduce(part)
 
 
-def _check_size(path: Path, size: tuple[int, int]) -> None:
-    if size[0] * size[1] > MAX_PIXELS:
-        raise _too_large(path)
-    if min(size) < MIN_SIDE:
-        raise InputError(
-            f"{path} is only {size[0]} x {size[1]} pixels.",
-            f"Use pictures of at least {MIN_SIDE} pixels a side.",
-        )
+def _part(image: Image.Image) -> int:
+    """How many pixels of a side become one, so that the picture fits into MAX_PIXELS."""
+    return next((part for part in (1, 2, 4) if image.width * image.height <= MAX_PIXELS * part**2), 8)
 
 
-def _too_large(path: Path) -> InputError:
-    return InputError(f"{path} has more than {MAX_PIXELS // 10**6} million pixels.", "Make it smaller first.")
+def _too_large(path: Path, limit: int) -> InputError:
+    return InputError(f"{path} has more than {limit // 10**6} million pixels.", "Make it smaller first.")
 
 
 def _plain(image: Image.Image) -> Image.Image:
@@ -244,5 +271,10 @@ def _caption(file: Path) -> str | None:
     except UnicodeDecodeError as error:
         raise InputError(
             f"{file.with_suffix('.txt')} is not UTF-8 text.", "Save the caption as UTF-8, or take it away."
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"{file.with_suffix('.txt')} cannot be read: {error.strerror or error}.",
+            "Allow this caption to be read, or take it away.",
         ) from error
     return text or None

@@ -19,7 +19,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock, Timeout
 
-from visard.errors import BusyError, ModelError, StorageError, TrainingError, VisardError, is_out_of_memory
+from visard.errors import (
+    BusyError,
+    DiskFullError,
+    ModelError,
+    StorageError,
+    TrainingError,
+    VisardError,
+    is_out_of_memory,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +40,7 @@ PART, ASIDE = "part", "old"
 STALE = 24 * 3600.0
 """Seconds after which something half written is nobody's any more."""
 FULL = {errno.ENOSPC, errno.EDQUOT}
+AGAIN = "Free some space, then start the same command again."
 PLACES = {
     "data": ("Application Support", "XDG_DATA_HOME", ".local/share"),
     "cache": ("Caches", "XDG_CACHE_HOME", ".cache"),
@@ -51,10 +60,7 @@ def storage_errors(path: str | Path) -> Iterator[None]:
 def storage_error(error: OSError, path: str | Path) -> StorageError:
     """The StorageError that tells what `error` means for `path`."""
     if error.errno in FULL:
-        return StorageError(
-            f"The disk is full: {path} could not be written.",
-            "Free some space and start the same command again; nothing that was finished is lost.",
-        )
+        return DiskFullError(f"The disk is full: {path} could not be written.", AGAIN)
     return StorageError(
         f"{path} could not be written: {error.strerror or error}.",
         "Check that the folder exists, that it may be written, and that its disk is connected.",
@@ -69,7 +75,7 @@ def known_error(error: BaseException) -> VisardError | None:
         return storage_error(error, error.filename or "A file")
     # torch has a class of its own for a full disk, too slow to import for a check.
     if isinstance(error, RuntimeError) and "No space left on device" in str(error):
-        return StorageError("The disk is full.", "Free some space, then start the same command again.")
+        return DiskFullError("The disk is full.", AGAIN)
     if is_out_of_memory(error):
         return TrainingError(
             "The memory of this machine or its GPU is full.",

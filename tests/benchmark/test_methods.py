@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,10 +9,14 @@ import torch
 from visard.benchmark.catalogue import CATALOGUE, arms_of
 from visard.benchmark.methods import PERTURBED, Remembered, find_method
 from visard.benchmark.protocol import Protocol, Unit, arm_settings, parse_arms
+from visard.benchmark.unit import UnitJob
 from visard.benchmark.variants import NAMED
 from visard.errors import InputError
 from visard.faces.detector import Face
+from visard.kits import open_kit
+from visard.progress import silent
 from visard.protection.methods import METHODS
+from visard.protection.settings import ProtectionSettings
 
 
 def test_every_arm_of_every_table_is_known_and_no_two_do_the_same() -> None:
@@ -35,11 +40,72 @@ def test_a_variant_differs_from_the_defended_arm_in_one_setting(protocol: Protoc
         assert usual.seed == own.seed
 
 
+@pytest.mark.parametrize(
+    "arm",
+    ["anti-dreambooth", "simac", "anti-diffusion", "random", "fsmg", "advdm", "mist", "photoguard", "caat"],
+)
+def test_arms_of_finished_units_keep_their_names(arm: str) -> None:
+    for name in (arm, f"{arm}+clean"):
+        found = find_method(name)
+        assert (found.arm.name, found.released, found.clean_too) == (name, False, name != arm)
+
+
 def test_victims_are_trained_without_a_defence() -> None:
     alone, beside = find_method("simac"), find_method("simac+clean")
     assert (alone.perturb, alone.clean_too) == ("simac", False)
     assert (beside.perturb, beside.clean_too) == ("simac", True)
     assert arm_settings("simac+clean") == {"defence": "none"}
+
+
+def test_every_protection_is_an_arm_as_in_the_paper_and_as_released() -> None:
+    assert set(PERTURBED.values()) == set(METHODS)
+    for name, method in METHODS.items():
+        assert find_method(name).perturb == name
+        assert find_method(name).arm.name == next(arm for arm in PERTURBED if PERTURBED[arm] == name)
+        if method.released:
+            found = find_method(f"{name}+released")
+            assert (found.perturb, found.released, found.clean_too) == (name, True, False)
+        else:
+            with pytest.raises(InputError, match="No difference"):
+                find_method(f"{name}+released")
+    assert parse_arms("aspl,anti-dreambooth,aspl+released+clean,targeted-aspl+clean+released") == [
+        "anti-dreambooth",
+        "anti-dreambooth+clean+released",
+        "targeted-aspl+clean+released",
+    ]
+
+
+def test_what_arms_are_called_is_said() -> None:
+    with pytest.raises(InputError, match="There is no arm") as caught:
+        find_method("nonsense")
+    assert "targeted-aspl" in caught.value.advice
+    with pytest.raises(InputError, match="There is no arm") as caught:
+        find_method("simac+dirty")
+    assert "+clean and +released" in caught.value.advice
+
+
+def test_a_protection_as_released_is_made_so(
+    protocol: Protocol, kit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class BegunError(Exception):
+        """With these settings."""
+
+    def begin(settings: ProtectionSettings, *_: object, **__: object) -> None:
+        raise BegunError(settings)
+
+    monkeypatch.setattr("visard.protection.protect.protect", begin)
+    made = {}
+    for arm in ("simac", "simac+released", "targeted-aspl"):
+        job = UnitJob(Unit(7, arm, 0), protocol, tmp_path)
+        with pytest.raises(BegunError) as caught:
+            job._perturbed(torch.zeros(4, 3, 16, 16), open_kit(kit), silent)
+        made[arm] = caught.value.args[0]
+    assert {arm: (each.method, each.fidelity) for arm, each in made.items()} == {
+        "simac": ("simac", "paper"),
+        "simac+released": ("simac", "released"),
+        "targeted-aspl": ("targeted-aspl", "paper"),
+    }
+    assert replace(made["simac"], fidelity="released") == made["simac+released"]
 
 
 @pytest.mark.parametrize("arm", ["simac+dirty", "eta-much", "rounds-1.5", "nonsense"])

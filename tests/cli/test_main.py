@@ -16,6 +16,7 @@ from typer.testing import Result
 from visard import api
 from visard.diffusion.sources import ALIASES
 from visard.errors import InputError, ModelError, StorageError, TrainingError
+from visard.storage import storage_error
 
 Run = Callable[..., Result]
 TIMEOUT = 300.0
@@ -129,6 +130,32 @@ def test_who_stops_a_command_is_told_whether_it_goes_on(
     assert stopped.stderr == f"\nStopped. {words}".rstrip() + "\n"
 
 
+@pytest.mark.parametrize(
+    ("command", "called", "advice"),
+    [
+        ("personalize photos run", "visard.api.personalize", f"Free some space. {GOES_ON}"),
+        ("personalize photos run --no-resume", "visard.api.personalize", f"Free some space. {ANEW}"),
+        ("protect photos out --method aspl --no-resume", "visard.api.protect", f"Free some space. {ANEW}"),
+        ("bench main bench", "visard.kits.open_kit", f"Free some space. {GOES_ON}"),
+        ("attack people", "visard.api.attack", "Free some space, then start the same command again."),
+    ],
+)
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space left", "file"), storage_error(OSError(errno.EDQUOT, ""), "file")],
+)
+def test_after_a_full_disk_nobody_is_sent_to_begin_anew(
+    visard: Run, monkeypatch: pytest.MonkeyPatch, command: str, called: str, advice: str, error: Exception
+) -> None:
+    def fill_the_disk(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(called, fill_the_disk)
+    shown = visard(*command.split())
+    assert shown.exit_code == 4
+    assert shown.stderr == f"Error: The disk is full: file could not be written.\n{advice}\n"
+
+
 def test_where_results_go_is_looked_at_first(
     visard: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -138,12 +165,16 @@ def test_where_results_go_is_looked_at_first(
     for name in ("visard.api._kit", "visard.kits.open_kit", "visard.world.check.check"):
         monkeypatch.setattr(name, work)
     page, inside = tmp_path / "page.md", tmp_path / "page.md" / "file"
+    sheet = tmp_path / "page.md" / "sheet.html"
     page.write_text("no marks")
     for code, *command in (
         (4, "audit", tmp_path, "--reference", tmp_path, "--report", inside),
         (4, "attack", tmp_path, "--to", inside),
         (4, "attack", tmp_path, "--report", inside),
         (4, "bench", "tmax", "--to", inside),
+        (4, "photos", "check", tmp_path, "--out", sheet),
+        (4, "photos", "prepare", tmp_path, inside),
+        (2, "photos", "prepare", tmp_path, page),
         (2, "bench", "main", tmp_path / "bench", "--into", page),
         (2, "world", "check", "--into", page),
     ):

@@ -48,6 +48,28 @@ def test_everybody_gets_a_run_and_one_who_fails_stops_nobody(
     assert (out / "anna" / "run.toml").stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ((), "The same command tries them again."),
+        (("--no-resume",), "The same command without --no-resume tries them again."),
+    ],
+)
+def test_nobody_who_is_done_is_begun_anew(
+    visard: Run,
+    photo_folder: Folders,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    advice: str,
+) -> None:
+    monkeypatch.setattr("visard.people.personalize_people", lambda people, *_: {people[0]: "for a reason"})
+    both = [photo_folder(1, name=name) for name in ("anna", "bela")]
+    failed = visard("personalize", *both, tmp_path / "out", *options)
+    assert failed.exit_code == 5
+    assert failed.stderr.endswith(f"anna: for a reason\n{advice}\n")
+
+
 def test_what_a_worker_starts_with_can_be_sent_to_it(kit: Path, tmp_path: Path) -> None:
     start = partial(Easel, "cpu", Order(str(kit), {"memory": "none"}, Lines))
     received = pickle.loads(pickle.dumps(start))

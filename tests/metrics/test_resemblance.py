@@ -76,12 +76,23 @@ def test_faces_are_painted_over_and_nothing_else() -> None:
     for index, points in enumerate((upright, lying)):
         for x, y in points.long().tolist():
             assert changed[index, y, x]
-        mean = pictures[index].mean((1, 2))
+        mean = pictures[index, :, ~changed[index]].mean(1)
         torch.testing.assert_close(masked[index, :, 30, 30], mean)
     assert not changed[0, :, :2].any()
     assert not changed[0, 56:].any()
     assert 0.2 < float(changed.double().mean()) < 0.6
     torch.testing.assert_close(changed[1], changed[0].T)
+
+
+def test_nothing_of_the_face_is_left_where_it_was_not_even_its_colour() -> None:
+    landmarks = torch.tensor([[[22.0, 25.0], [38.0, 25.0], [30.0, 32.0], [24.0, 39.0], [36.0, 39.0]]])
+    pictures = torch.rand(1, 3, 60, 60, generator=generator()) * 2 - 1
+    face = (without_faces(pictures, landmarks) != pictures).any(1, keepdim=True)
+    other = torch.where(face, -pictures, pictures)
+    assert torch.equal(without_faces(other, landmarks), without_faces(pictures, landmarks))
+    close = (landmarks - 30) * 10 + 30  # the face is all there is
+    masked = without_faces(pictures, close)
+    torch.testing.assert_close(masked, pictures.mean((2, 3), keepdim=True).expand_as(masked))
 
 
 def test_diversity_is_zero_for_one_picture_drawn_again_and_again() -> None:

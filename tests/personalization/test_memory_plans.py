@@ -107,7 +107,7 @@ def test_an_unknown_plan_is_refused_with_those_there_are() -> None:
 
 
 def test_advice_says_whether_the_result_changes() -> None:
-    assert "--memory 32g: it goes on from the last checkpoint" in advice(PLAIN)
+    assert "--memory 32g: it goes on from the last checkpoint (without --no-resume)" in advice(PLAIN)
     exact = applied(PLANS["32g"], PLAIN)
     assert changes_of_result(PLAIN, exact) == []
     assert "--memory 24g and --no-resume" in advice(exact)

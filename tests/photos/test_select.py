@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -106,6 +107,18 @@ def test_what_cannot_be_read_is_named_and_stops(selector: Selector, holiday: Pat
     assert why(selection, "cut.jpg").startswith("unreadable")
     with pytest.raises(InputError, match=r"1 of the pictures .*cannot be used"):
         selection.require()
+
+
+def test_what_helps_is_said_beside_what_is_wrong(selector: Selector, holiday: Path) -> None:
+    (holiday / "1-alone.txt").write_bytes(b"\xff\xfe\xff")
+    (holiday / "scan.tiff").touch()
+    selection = selector.select(holiday)
+    with pytest.raises(InputError, match="2 of the pictures") as caught:
+        selection.require()
+    for advice in ("Save the caption as UTF-8", "Save it as JPEG"):
+        assert advice in caught.value.advice
+    assert selection.shots[0].said[0] == "Its caption is not UTF-8 text."
+    assert str(holiday) not in json.dumps(selection.to_json())
 
 
 def test_no_folder_and_no_pictures(selector: Selector, tmp_path: Path) -> None:

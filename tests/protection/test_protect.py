@@ -54,6 +54,18 @@ def test_files_keep_to_the_radius_and_hold_nothing_else(
     assert "arXiv 2303.15433" in written
 
 
+def test_the_captions_of_the_clean_photos_are_learnt_with_them(
+    fresh: Fresh, cache: Path, tmp_path: Path, levels: Tensor
+) -> None:
+    told, clean = settings("aspl"), photos(3, seed=9)
+    words = ["anna", "a photo of anna", "a photo of sks person"]
+    exact = protected_photos(levels, fresh(), told, clean=clean, clean_captions=words, cache=cache)
+    without = protected_photos(levels, fresh(), told, clean=clean, cache=cache)
+    assert not torch.equal(exact, without)
+    protect(told, levels, fresh(), folder=tmp_path, clean=clean, clean_captions=words, cache=cache)
+    assert (read(tmp_path) - exact).abs().max() <= 1.01 / 127.5
+
+
 def test_a_stopped_protection_goes_on_and_a_finished_one_is_kept(
     fresh: Fresh, cache: Path, tmp_path: Path, levels: Tensor
 ) -> None:

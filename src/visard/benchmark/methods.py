@@ -12,20 +12,25 @@ from visard.benchmark.arms import Arm, arm
 from visard.benchmark.variants import find_variant
 from visard.errors import InputError
 from visard.faces.detector import Face
+from visard.protection.methods import METHODS
 
-CLEAN_TOO = "clean"
+CLEAN_TOO, RELEASED = MARKS = ("clean", "released")
+"""What may follow the name of an arm of PERTURBED, each after a plus and in this order."""
 PERTURBED = {
     "anti-dreambooth": "aspl",
     "simac": "simac",
     "anti-diffusion": "anti-diffusion",
     "random": "random",
     "fsmg": "fsmg",
+    "targeted-aspl": "targeted-aspl",
     "advdm": "advdm",
     "mist": "mist",
     "photoguard": "photoguard",
     "caat": "caat",
 }
 """Arms that train on perturbed photos -> names in visard.protection.methods.METHODS."""
+ALIASES = {"aspl": "anti-dreambooth"}
+"""What visard protect calls an arm."""
 
 
 @dataclass(frozen=True)
@@ -33,28 +38,50 @@ class Method:
     """An arm, and what it does besides: perturb X_0 before it trains, or use only the first surrogates.
 
     Of perturbed photos a victim sees these alone, as their papers have it, or, `clean_too`, X_c as well
-    (decision 15). surrogates: how many; 0: all.
+    (decision 15). released: perturbed as the public code does it. surrogates: how many; 0: all.
     """
 
     arm: Arm
     perturb: str = ""
     clean_too: bool = False
+    released: bool = False
     surrogates: int = 0
 
 
 @lru_cache
 def find_method(name: str) -> Method:
-    """The method of a name: as `arms.arm` has it, a variant ("eta-0.05"), or "simac" and "simac+clean".
+    """The method of a name: as `arms.arm` has it, a variant ("eta-0.05"), or one of PERTURBED.
 
-    Raises InputError.
+    Those are "simac", "simac+clean", "simac+released" and "simac+clean+released". Raises InputError.
     """
-    base, plus, rest = name.partition("+")
-    if base in PERTURBED and (not plus or rest == CLEAN_TOO):
-        return Method(Arm(name, "trained", {"defence": "none"}), PERTURBED[base], clean_too=bool(plus))
+    first, *marks = name.split("+")
+    base = ALIASES.get(first, first)
+    if base in PERTURBED:
+        return _perturbing(base, marks)
     variant = find_variant(name)
     if variant is not None:
         return Method(Arm(name, "trained", variant.settings), surrogates=variant.surrogates)
-    return Method(arm(name))
+    try:
+        return Method(arm(name))
+    except InputError as error:
+        raise InputError(error.message, f"{error.advice} Or {', '.join(PERTURBED)}.") from error
+
+
+def _perturbing(base: str, marks: Sequence[str]) -> Method:
+    """The arm of a name in PERTURBED, under the one name it has with these marks."""
+    name = "+".join([base, *(mark for mark in MARKS if mark in marks)])
+    if set(marks) - set(MARKS):
+        raise InputError(
+            f"There is no arm {'+'.join([base, *marks])!r}.",
+            f"After {base} there may be {' and '.join(f'+{mark}' for mark in MARKS)}.",
+        )
+    if RELEASED in marks and not METHODS[PERTURBED[base]].released:
+        raise InputError(
+            f"No difference between the paper and the public code of {base} is known.",
+            f"Leave out +{RELEASED}.",
+        )
+    row = Arm(name, "trained", {"defence": "none"})
+    return Method(row, PERTURBED[base], clean_too=CLEAN_TOO in marks, released=RELEASED in marks)
 
 
 @dataclass

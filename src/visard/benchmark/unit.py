@@ -247,6 +247,7 @@ class UnitJob:
             "radius": budget.radius,
             "step": budget.step,
             "seed": self.unit.run_seed,
+            **({"fidelity": "released"} if self.method.released else {}),
         }
         protected = protect(
             ProtectionSettings().with_preset(kit.protection).with_preset(settings),

@@ -33,7 +33,11 @@ def main(
         str, typer.Option(help="Whose people: test for figures, attacker_dev for choosing settings.")
     ] = "test",
     arms: Annotated[
-        str, typer.Option(help="none, values of rho, and other arms (early-150, simac), by commas.")
+        str,
+        typer.Option(
+            help="none, values of rho, and other arms by commas: early-150; protections, as aspl, "
+            "targeted-aspl, simac+clean (learnt from beside clean photos), simac+released (its public code)."
+        ),
     ] = "none,0.1,0.3,0.5",
     pictures: Annotated[int, typer.Option(min=1, help="Pictures of each prompt.")] = 8,
     seed: Seed = 0,

@@ -173,7 +173,7 @@ def _several(
     if failed:
         raise TrainingError(
             "\n".join([f"{len(failed)} failed:", *(f"{each.name}: {why}" for each, why in failed.items())]),
-            "The same command tries them again.",
+            f"The same command {'' if options['resume'] else 'without --no-resume '}tries them again.",
         )
 
 

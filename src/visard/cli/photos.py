@@ -15,6 +15,7 @@ from visard.cli.console import note, progress, result
 from visard.cli.options import AsJson, BaseModel, Device, KitOption
 from visard.errors import InputError
 from visard.storage import atomic_write
+from visard.targets import require_writable
 
 if TYPE_CHECKING:
     from visard.photos.selection import Selection
@@ -61,6 +62,7 @@ def check(
     """
     if out is not None and out.suffix.lower() not in SHEETS:
         raise InputError(f"{out} is no contact sheet.", "End its name in .html or .png.")
+    require_writable(out)
     selection = _select(folder, person, size, kit, base, device)
     if out is not None:
         _write_sheet(selection, out, names)
@@ -90,7 +92,9 @@ def prepare(
     visard photos prepare photos/ squares/ --kit real.toml
     """
     from visard import api
+    from visard.photos.prepare import require_new
 
+    require_new(out)
     selection = _select(folder, person, size, kit, base, device)
     written = api.prepare_photos(selection, out)
     if selection.summary:

@@ -1,10 +1,13 @@
-"""Commands that go on from what was saved: who stops one is told so, and of no other."""
+"""Commands that go on from what was saved: who stops one, or fills the disk, is told how, and of no other."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from typer.core import TyperCommand
+
+from visard.errors import DiskFullError
+from visard.storage import known_error
 
 
 class Resuming(TyperCommand):
@@ -14,5 +17,14 @@ class Resuming(TyperCommand):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
-            same = "The same command" if ctx.params.get("resume", True) else "The same without --no-resume"
-            raise KeyboardInterrupt(f"{same} goes on from what was saved.") from error
+            raise KeyboardInterrupt(_goes_on(ctx)) from error
+        except Exception as error:
+            cause = known_error(error)
+            if not isinstance(cause, DiskFullError):
+                raise
+            raise DiskFullError(cause.message, f"Free some space. {_goes_on(ctx)}") from error
+
+
+def _goes_on(ctx: Any) -> str:
+    same = "The same command" if ctx.params.get("resume", True) else "The same without --no-resume"
+    return f"{same} goes on from what was saved."

@@ -29,7 +29,7 @@ def photo_similarity(photos: Tensor) -> float:
 
 
 def without_faces(pictures: Tensor, landmarks: Tensor) -> Tensor:
-    """The face of each picture painted over with the picture's mean colour.
+    """The face of each picture painted over with the mean colour of the rest, or of all where it is all.
 
     pictures (B, 3, H, W) in [-1, 1], landmarks (B, 5, 2) in px: eyes, nose, corners of the mouth -> a copy.
     The ellipse turns with the face and reaches from the forehead to the chin; hair and ears stay, which count
@@ -52,4 +52,6 @@ def without_faces(pictures: Tensor, landmarks: Tensor) -> Tensor:
     aside = offset[..., 0] * axis[..., 1] - offset[..., 1] * axis[..., 0]
     reach = torch.where(along < 0, UP * length[:, None, None], DOWN * length[:, None, None])
     covered = (along / reach) ** 2 + (aside / (WIDTH * eye_distance)[:, None, None]) ** 2 <= 1
-    return torch.where(covered[:, None], pictures.mean((2, 3), keepdim=True), pictures)
+    rest = (~covered | covered.all(2, keepdim=True).all(1, keepdim=True))[:, None].to(pictures)
+    colour = (pictures * rest).sum((2, 3), keepdim=True) / rest.sum((2, 3), keepdim=True)
+    return torch.where(covered[:, None], colour, pictures)

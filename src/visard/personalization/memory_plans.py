@@ -186,8 +186,8 @@ def advice(settings: PersonalizationSettings) -> str:
     changed = changes_of_result(settings, applied(plan, settings))
     if not changed:
         return (
-            f"Give the same command with --memory {plan.name}: it goes on from the last checkpoint, and the "
-            "result is the same up to rounding."
+            f"Give the same command with --memory {plan.name}: it goes on from the last checkpoint (without "
+            "--no-resume), and the result is the same up to rounding."
         )
     return (
         f"Give the same command with --memory {plan.name} and --no-resume (or another folder): it begins "

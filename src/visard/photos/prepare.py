@@ -8,6 +8,15 @@ from visard.errors import InputError
 from visard.images import save_image
 from visard.photos.selection import Selection
 from visard.storage import atomic_folder, atomic_write
+from visard.targets import require_writable
+
+
+def require_new(out: str | Path) -> None:
+    """Raise InputError where `out` holds anything, StorageError where no folder can be put there."""
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} is not empty.", "Choose a new folder, so that nothing is lost.")
+    require_writable(out.parent / ".part")  # it is filled beside its place, then renamed
 
 
 def prepare(selection: Selection, out: str | Path) -> list[Path]:
@@ -16,9 +25,8 @@ def prepare(selection: Selection, out: str | Path) -> list[Path]:
     Raises InputError when the selection cannot be trained with or `out` holds anything, StorageError.
     """
     selection.require()
+    require_new(out)
     out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} is not empty.", "Choose a new folder, so that nothing is lost.")
     names = []
     with atomic_folder(out) as fresh:
         for index, shot in enumerate(selection.used):

@@ -78,7 +78,7 @@ class Selector:
             try:
                 photo = read_photo(file, index)
             except InputError as error:
-                shots.append(Shot(index + 1, file, "unreadable", (error.message,)))
+                shots.append(Shot(index + 1, file, "unreadable", (error.message, error.advice)))
                 small.append(torch.zeros(1, 3, 2, 2))
             else:
                 found = self._candidates(photo)

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from visard.errors import InputError
+from visard.images import unusable
 from visard.storage import finite
 
 MINIMUM = 4
@@ -57,7 +58,10 @@ class Shot:
     @property
     def said(self) -> tuple[str, ...]:
         """The reasons without the folder the photo lies in."""
-        return tuple(reason.replace(str(self.file), "It") for reason in self.reasons)
+        caption = str(self.file.with_suffix(".txt"))
+        return tuple(
+            reason.replace(str(self.file), "It").replace(caption, "Its caption") for reason in self.reasons
+        )
 
 
 @dataclass(frozen=True)
@@ -118,11 +122,8 @@ class Selection:
         """Raise an InputError that says why when these photos cannot be trained with."""
         unreadable = [shot for shot in self.shots if shot.verdict == "unreadable"]
         if unreadable:
-            listing = "\n".join(f"  {reason}" for shot in unreadable for reason in shot.reasons)
-            raise InputError(
-                f"{len(unreadable)} of the pictures in {self.folder} cannot be used:\n{listing}",
-                "Remove them from the folder, or save them again as JPEG, PNG or WebP.",
-            )
+            reasons = (shot.reasons for shot in unreadable)
+            raise unusable(self.folder, [(message, " ".join(advice)) for message, *advice in reasons])
         if self.doubt:
             advice = f"`visard photos check {self.folder} --out sheet.html` shows who is who; say --person N."
             raise InputError(self.doubt, advice)

@@ -28,7 +28,7 @@ class Run:
 
     `clean`: photos of the same person for surrogates to learn from, by default the photos themselves.
     `target` (3, R, R): where targeted methods steer to, by default chequers. A caption stands in for the
-    instance prompt. Raises InputError, ModelError.
+    instance prompt; `clean_captions` are those of `clean`. Raises InputError, ModelError.
     """
 
     def __init__(
@@ -111,6 +111,7 @@ def protected_photos(
     clean: Tensor | None = None,
     target: Tensor | None = None,
     captions: Sequence[str | None] | None = None,
+    clean_captions: Sequence[str | None] | None = None,
     cache: Path | None = None,
     progress: Progress = silent,
 ) -> Tensor:
@@ -125,6 +126,7 @@ def protected_photos(
         clean=clean,
         target=target,
         captions=captions,
+        clean_captions=clean_captions,
         cache=cache,
         progress=progress,
     )
