@@ -115,7 +115,7 @@ class Campaign:
 
     def found(self) -> dict[str, list[AttackTier]]:
         """Arm -> a result for each tier, of the arms that have been attacked in this very way."""
-        results = {arm: kept(attack_file(self.out, arm), self.key(arm)) for arm in self.arms}
+        results = {arm: kept(attack_file(self.out, arm, self.seed), self.key(arm)) for arm in self.arms}
         return {arm: found for arm, found in results.items() if found is not None}
 
     def left(self) -> Left:
@@ -204,7 +204,7 @@ class Campaign:
             arm=arm,
             progress=progress,
         )
-        keep(attack_file(self.out, arm), found, self.key(arm))
+        keep(attack_file(self.out, arm, self.seed), found, self.key(arm))
 
     def strangers(self, side: int) -> dict[str, Source]:
         """The photos of the gallery's strangers."""
@@ -303,9 +303,9 @@ class Assault:
             self.campaign.attack(arm, self.kit, self.progress)
 
 
-def attack_file(out: Path, arm: str) -> Path:
+def attack_file(out: Path, arm: str, seed: int) -> Path:
     """Where a benchmark keeps what the attack on an arm found."""
-    return out / f"attack-{arm}.json"
+    return out / f"attack-{arm}-seed-{seed}.json"
 
 
 def lenses(kit: Kit) -> Lenses:
