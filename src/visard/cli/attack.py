@@ -58,7 +58,8 @@ def attack(
 
     A report says judge by judge what one picture gives away and tier upon tier what an adversary makes of it;
     it holds figures and no pictures. Of a benchmark it shows the undefended arm beside the one under attack,
-    with its tiers if that arm has been attacked in the same way before.
+    with its tiers if that arm has been attacked in the same way before. In a benchmark's folder what was
+    done with the attacker's people is kept: stopped there, the same command goes on.
 
     \b
     visard attack people/ --attacker others/ --gallery strangers/ --report report.html
