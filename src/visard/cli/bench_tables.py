@@ -145,7 +145,7 @@ def attackers(
         "arms": {arm: as_tree(each) for arm, each in found.items()},
     }
     result(values, as_json, table.markdown(found))
-    _note_left(len(left), campaign.size, hours)
+    note_left(len(left), campaign.size, hours)
 
 
 def list_tables(
@@ -306,10 +306,11 @@ def _report(
         "core_hours": hours,
     }
     result(values, as_json, layout.markdown(table, measured))
-    _note_left(len(undone), len(wanted), hours)
+    note_left(len(undone), len(wanted), hours)
 
 
-def _note_left(left: int, units: int, hours: float | None) -> None:
+def note_left(left: int, units: int, hours: float | None) -> None:
+    """Say on stderr how much of what was asked for is not done."""
     if left:
         note(f"{left} of {units} units are left{_hours(hours)}: the same command goes on.")
 
