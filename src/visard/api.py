@@ -17,7 +17,7 @@ from visard.attacks.report import audited as audited_with_tiers
 from visard.audit import AuditResult, AuditSettings, Person, Strangers, audit_people, render_report
 from visard.benchmark.attack import Attackers, Campaign, lenses
 from visard.benchmark.attack_report import audit_campaign
-from visard.benchmark.people import world_people
+from visard.benchmark.datasets import camera_of, people_of
 from visard.benchmark.protocol import PROTOCOL_FILE, parse_arms
 from visard.diffusion import sampling
 from visard.diffusion.resolution import resolution_of
@@ -285,6 +285,8 @@ def attack(
     workers: int = 2,
     attacker: str | Path | None = None,
     gallery: str | Path | None = None,
+    data: str | Path | None = None,
+    identities: str | Path | None = None,
     kit: str | Path = "world",
     seed: int = 0,
     report: str | Path | None = None,
@@ -295,8 +297,9 @@ def attack(
 
     tier: the highest of T0 to T5. target: a folder of people (NAME/photos, NAME/pictures) whom those in
     `attacker` (dev/NAME/..., train/NAME/...) attack in a gallery of strangers, by default the kit's; or a
-    benchmark, whose `arm` is attacked by so many people of the embedded world to choose on (dev) and learn
-    from (train), with `leaked` pictures of each prompt at T5, `workers` models trained at a time.
+    benchmark, whose `arm` is attacked with so many other people to choose on (dev) and learn from (train),
+    `leaked` pictures of each prompt at T5, `workers` models trained at a time. data, identities: the folder
+    and the identity file that a benchmark of a folder was made with, whose other people are the attacker's.
     report: an HTML file, the same people audited; `tell` hears the tiers before that is begun.
     Raises InputError, ModelError, StorageError, TrainingError.
     """
@@ -308,17 +311,17 @@ def attack(
     audited: Callable[[], AuditResult]
     if (target / PROTOCOL_FILE).is_file():
         (chosen, *_) = parse_arms(arm)
-        people = world_people("attacker_dev", dev), world_people("attacker_train", train)
+        folk = people_of(target, _path(data), _path(identities))
         campaign = Campaign(
             out=target,
             arms=[chosen],
-            attackers=Attackers(*people, leaked, workers),
+            attackers=Attackers.of(folk, tier, dev, train, leaked, workers),
             tiers=tiers,
             kit=str(kit),
             seed=seed,
             settings=settings,
         )
-        campaign.run(progress=progress)
+        campaign.run(camera=camera_of(folk, campaign.protocol.lineup, models), progress=progress)
         found = campaign.found()[chosen]
         audited = partial(audit_campaign, campaign, progress)
     else:
@@ -383,6 +386,10 @@ def _side(kit: Kit, base: str | Path | None) -> int:
     """Pixels of the base model's pictures, without loading it."""
     beside = kit.file.parent / kit.contents.backbone
     return resolution_of(beside if base is None else base)
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
 
 
 def _kit(kit: str | Path | Kit, device: str) -> Kit:

@@ -56,7 +56,7 @@ def test_all_tiers_then_again_without_any_training(
     assert {(each.people, each.gallery, each.arm) for each in found} == {(2, 5, "none")}
     assert any("leaked" in tried.attack for tried in found[-1].tried)
 
-    stored = attack.attack_file(out, "none").read_text()
+    stored = attack.attack_file(out, "none", 0).read_text()
     assert [each["tier"] for each in json.loads(stored)["tiers"]] == list(TIERS)
     assert str(tmp_path) not in stored
     assert "person" not in stored.replace("people", "").replace("a person", "")
@@ -69,9 +69,9 @@ def test_all_tiers_then_again_without_any_training(
 
     monkeypatch.setattr(personalize, "run", never)
     monkeypatch.setattr(leaks, "generate", never)
-    attack.attack_file(out, "none").unlink()
+    attack.attack_file(out, "none", 0).unlink()
     assert run(out, kit, TIERS) == found
-    assert attack.attack_file(out, "none").read_text() == stored
+    assert attack.attack_file(out, "none", 0).read_text() == stored
     monkeypatch.setattr(attack, "attack", never)
     assert run(out, kit, TIERS) == found
 
@@ -132,6 +132,18 @@ def test_slice_by_slice_comes_to_what_the_whole_does(bench: Path, kit: str) -> N
     assert len(campaign(bench, kit, TIERS[:1], *ARMS).left()) == 2
     assert replace(asked, settings=replace(SETTINGS, seed=1)).found() == {}
     assert replace(asked, attackers=replace(ATTACKERS, dev=(30, 32))).found() == {}
+
+
+def test_attacks_of_two_seeds_lie_side_by_side(bench: Path, kit: str, protocol: Protocol) -> None:
+    job.run(replace(JOB, arms=("none",), seeds=(1,)), protocol, bench, kit=kit, camera=camera)
+    first = campaign(bench, kit, TIERS[:1])
+    second = replace(first, seed=1, settings=replace(SETTINGS, seed=1))
+    for asked in (first, second):
+        asked.run(camera=camera)
+    for asked in (first, second):
+        assert list(asked.found()) == ["none"]
+        assert attack.attack_file(bench, "none", asked.seed).is_file()
+    assert second.key("none") != first.key("none")
 
 
 def test_what_a_worker_starts_with_can_be_sent_to_it(bench: Path, kit: str) -> None:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from visard.benchmark.datasets import MAPPING, FolderCamera, People, read_people
+from visard.benchmark.datasets import MAPPING, FolderCamera, People, people_of, read_people
 from visard.benchmark.people import CLEAN_FIRST
-from visard.benchmark.protocol import Lineup
+from visard.benchmark.protocol import Lineup, Protocol
 from visard.errors import InputError
 
 LINEUP = Lineup(training=8, clean=8)
@@ -51,21 +52,50 @@ def test_the_attackers_photos_are_never_trained_on(vggface: Path) -> None:
 
 def test_nobody_is_in_two_splits_whatever_is_asked_for() -> None:
     people = People(((),) * 195, "")
-    test, strangers = people.choose("test", 50, 111)
-    dev, few = people.choose("attacker_dev", 33, 2)
-    assert len({*test, *strangers, *dev}) == 50 + 111 + 33
+    test, strangers = people.choose("test", 51, 111)
+    dev, few = people.choose("attacker_dev", 11, 2)
+    own, learned = people.attackers(11, 22)
+    assert sorted([*test, *strangers, *dev, *learned]) == list(range(195))
+    assert own == dev
     assert few == strangers[:2]
+    assert people.attackers(2, 3) == (dev[:2], learned[:3])
     assert people.choose("test", 2, 2)[0] == test[:2]
 
 
 def test_a_split_of_too_few_people_is_refused() -> None:
     people = People(((),) * 195, "")
-    with pytest.raises(InputError, match="split attacker_dev are asked for and it has 33: 17%"):
+    with pytest.raises(InputError, match="split attacker_dev are asked for and it has 11: 6%"):
         people.choose("attacker_dev", 40, 2)
     with pytest.raises(InputError, match="at most 111 with --strangers"):
         people.choose("test", 1, 112)
     with pytest.raises(InputError, match="no split gallery"):
         people.choose("gallery", 1, 1)
+    with pytest.raises(InputError, match="it has 22: 11% of the 195") as caught:
+        people.attackers(10, 23)
+    assert caught.value.advice.startswith("Ask for at most 22 with --train. Up to --tier T3")
+    with pytest.raises(InputError, match="attacker_dev are asked for and it has 11") as caught:
+        people.attackers(12, 23)
+    assert caught.value.advice.startswith("Ask for at most 11 with --dev.")
+    with pytest.raises(InputError, match="it has 1: 5% of the 20") as caught:  # and --dev takes no 1
+        People(((),) * 20, "").attackers(2, 0)
+    assert caught.value.advice == "A benchmark of a larger folder has more."
+
+
+def test_a_benchmark_knows_its_folder_again(vggface: Path, protocol: Protocol, tmp_path: Path) -> None:
+    out, known = tmp_path / "bench", read_people(vggface, LINEUP)
+    replace(protocol, lineup=LINEUP, people=known.digest).claim(out)
+    assert people_of(out, vggface) == known
+    with pytest.raises(InputError, match="came from a folder") as caught:
+        people_of(out, None)
+    assert "--data" in caught.value.advice
+    shade(vggface / "n000000" / "0099_01.jpg", 1)
+    with pytest.raises(InputError, match="names or sizes of its photos"):
+        people_of(out, vggface)
+    protocol.claim(tmp_path / "world")
+    assert people_of(tmp_path / "world", None) is None
+    with pytest.raises(InputError, match="embedded world") as caught:
+        people_of(tmp_path / "world", vggface)
+    assert caught.value.advice == "Leave out --data."
 
 
 def celeba(folder: Path, names: list[str]) -> Path:
@@ -75,12 +105,14 @@ def celeba(folder: Path, names: list[str]) -> Path:
     return folder / "pictures"
 
 
-def test_celeba_names_in_the_identity_file(tmp_path: Path) -> None:
+def test_celeba_names_in_the_identity_file(protocol: Protocol, tmp_path: Path) -> None:
     names = [f"{index:06d}.jpg" for index in range(40)]
     identities = tmp_path / "identity_CelebA.txt"
     identities.write_text("".join(f"{name} {index % 2}\n" for index, name in enumerate(names)))
     people = read_people(celeba(tmp_path, names), LINEUP, identities)
     assert [len(photos) for photos in people.photos] == [20, 20]
+    replace(protocol, lineup=LINEUP, people=people.digest).claim(tmp_path / "bench")
+    assert people_of(tmp_path / "bench", tmp_path / "pictures", identities) == people
 
 
 def test_celeba_hq_numbers_are_translated(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from support.bench import write_folk
 from visard import api
 from visard.attacks.result import as_tree
 
@@ -100,6 +101,27 @@ def test_a_benchmark_is_attacked_and_reported(visard: Run, bench_kit: str, tmp_p
     assert "<img" not in html
     many = visard(*command[:-3], 9999, "--arm", "none")
     assert many.exit_code == 2
+
+
+def test_a_benchmark_of_a_folder_is_attacked_by_others_of_it(
+    visard: Run, bench_kit: str, tmp_path: Path
+) -> None:
+    out, folk = tmp_path / "bench", write_folk(tmp_path / "folk")
+    table = ("bench", "table4", out, "--data", folk, "--kit", bench_kit, "--people", 2)
+    made = visard(*table, *SMALL)
+    assert made.exit_code == 0, made.output
+    command = ("attack", out, "--kit", bench_kit, "--tier", "T0", "--arm", "none", "--workers", 1)
+    for options, said in (
+        ((), "where it lies is not kept"),
+        (("--data", folk), "Ask for at most 2 with --dev."),
+    ):
+        refused = visard(*command, *options)
+        assert refused.exit_code == 2
+        assert said in refused.stderr
+    found = visard(*command, "--data", folk, "--dev", 2, "--json")
+    assert found.exit_code == 0, found.output
+    assert [each["people"] for each in json.loads(found.stdout)["tiers"]] == [2]
+    assert sorted(each.name for each in (out / "attacker" / "people").iterdir()) == ["10", "9"]
 
 
 def test_the_report_is_explained(visard: Run) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from typer.testing import Result
 
+from support.bench import write_folk
+
 Command = Callable[..., Result]
 SMALL = ("--people", 1, "--pictures", 1, "--strangers", 2, "--steps", 1, "--workers", 1)
 
@@ -88,3 +90,54 @@ def test_attackers_slice_by_slice(visard: Command, bench_kit: str, tmp_path: Pat
     assert {file.suffix for file in (out / "tables").glob("attackers.*")} == {".md", ".csv", ".tex"}
     wrong = visard("bench", "attackers", out, "--tier", "T6")
     assert wrong.exit_code == 2
+    strange = visard(*command, "--data", tmp_path)
+    assert strange.exit_code == 2
+    assert "Leave out --data" in strange.stderr
+
+
+def test_attackers_of_people_from_a_folder(visard: Command, bench_kit: str, tmp_path: Path) -> None:
+    """Of 34 people: those under attack, the attacker's and the strangers are of a split each."""
+    out, folk = tmp_path / "bench", write_folk(tmp_path / "folk")
+    small = [*SMALL]
+    small[small.index("--people") + 1] = 2
+    made = visard("bench", "table4", out, "--data", folk, "--kit", bench_kit, *small)
+    assert made.exit_code == 0, made.output
+    reported = visard("bench", "main", out, "--report-only", "--people", 1, "--arms", "none")
+    assert reported.exit_code == 0, reported.output
+    assert (out / "table.md").read_text().startswith("1 people")
+
+    command = ("bench", "attackers", out, "--arms", "none", "--kit", bench_kit, "--workers", 1)
+    for options, said in (
+        ((), "--data"),
+        (("--data", tmp_path / "bench-kit"), "Nobody in"),
+        (("--data", folk), "Ask for at most 2 with --dev."),
+        (("--data", folk, "--dev", 2), "Ask for at most 4 with --train."),
+    ):
+        refused = visard(*command, *options)
+        assert refused.exit_code == 2
+        assert said in refused.stderr
+    assert not (out / "attacker").exists()
+    low = visard(*command, "--data", folk, "--dev", 2, "--tier", "T3", "--units", 0, "--json")
+    assert json.loads(low.stdout)["left"] == 3, low.stderr  # nobody is learnt from below T4
+
+    whole = visard(*command, "--data", folk, "--dev", 2, "--train", 3, "--json")
+    assert whole.exit_code == 0, whole.output
+    tiers = json.loads(whole.stdout)["arms"]["none"]["tiers"]
+    assert [(each["tier"], each["people"], each["gallery"]) for each in tiers] == [
+        (f"T{number}", 2, 4) for number in range(5)
+    ]
+    under, own, strangers = (
+        sorted(int(each.name) for each in (out / part).iterdir())
+        for part in ("people", "attacker/people", "strangers")
+    )
+    assert (under, own, strangers) == ([0, 1], [9, 10, 11, 12, 13], [15, 16])
+    assert sorted(int(each.name) for each in (out / "attacker" / "strangers").iterdir()) == strangers
+    written = [file for file in out.rglob("*") if file.suffix in (".json", ".toml", ".md", ".csv", ".tex")]
+    assert not any(str(folk) in file.read_text() for file in written)
+
+    again = visard(*command, "--data", folk, "--dev", 2, "--train", 3, "--report-only", "--json")
+    assert json.loads(again.stdout)["left"] == 0
+    (folk / "n000" / "16.png").write_bytes((folk / "n000" / "00.png").read_bytes())
+    other = visard(*command, "--data", folk, "--dev", 2, "--train", 3)
+    assert other.exit_code == 2
+    assert "is not what" in other.stderr

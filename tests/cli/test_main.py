@@ -156,6 +156,20 @@ def test_after_a_full_disk_nobody_is_sent_to_begin_anew(
     assert shown.stderr == f"Error: The disk is full: file could not be written.\n{advice}\n"
 
 
+def test_who_stops_an_attack_on_a_benchmark_is_told_what_is_kept(
+    visard: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def press_ctrl_c(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api, "attack", press_ctrl_c)
+    (tmp_path / "bench.json").write_text("{}")
+    stopped = visard("attack", tmp_path)
+    assert stopped.exit_code == 130
+    kept = f"What was done with the attacker's people is kept in {tmp_path}."
+    assert stopped.stderr == f"\nStopped. {kept} {GOES_ON}\n"
+
+
 def test_where_results_go_is_looked_at_first(
     visard: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

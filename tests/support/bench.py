@@ -40,6 +40,16 @@ def camera(person: int, count: int, first: int) -> list[Image.Image]:
     return photos
 
 
+def write_folk(folder: Path, count: int = 34) -> Path:
+    """A folder of 16 photos a person; of 34 an attacker has two to choose on and four to learn from."""
+    for person in range(count):
+        home = folder / f"n{person:03d}"
+        home.mkdir(parents=True)
+        for index, photo in enumerate(camera(person, 16, 0)):
+            photo.save(home / f"{index:02d}.png")
+    return folder
+
+
 def by_number(who: Person, count: int, *, first: int = 0) -> list[Image.Image]:
     """Stands in for `visard.world.sampling.pictures`."""
     return camera(who.number, count, first)

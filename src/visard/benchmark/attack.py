@@ -22,9 +22,11 @@ from visard.attacks.purification import backbone_views
 from visard.attacks.stored import keep, kept
 from visard.attacks.views import VIEWS
 from visard.benchmark import job
+from visard.benchmark.datasets import TRAIN, People
 from visard.benchmark.leaks import ATTACKER, Leak, Taps, read_pictures
-from visard.benchmark.people import CLEAN, STRANGERS, Camera, load_photos, world_camera
+from visard.benchmark.people import CLEAN, STRANGERS, Camera, load_photos, world_camera, world_people
 from visard.benchmark.protocol import Protocol, Unit, with_sources
+from visard.benchmark.table import DEV
 from visard.benchmark.unit import UnitJob
 from visard.errors import InputError
 from visard.kits import Kit, open_kit
@@ -32,6 +34,8 @@ from visard.personalization.record import key_digest
 from visard.progress import Progress, silent
 
 WHOLE = job.Slice()
+LEARNED = "T4"
+"""The first tier that learns from people."""
 MODEL_FILE = "T5"
 """The tier that has the model file; arms that words alone make have none."""
 
@@ -48,6 +52,17 @@ class Attackers:
     """Pictures of every prompt in LEAKS."""
     workers: int = 2
     keep_models: bool = False
+
+    @classmethod
+    def of(cls, folk: People | None, tier: str, dev: int, train: int, leaked: int, workers: int) -> Attackers:
+        """The first people of the splits for attackers, in a folder or (None) the embedded world.
+
+        Below T4 there is nobody to learn from. Raises InputError when a split has fewer.
+        """
+        train = train if tier >= LEARNED else 0
+        if folk is not None:
+            return cls(*folk.attackers(dev, train), leaked, workers)
+        return cls(world_people(DEV, dev), world_people(TRAIN, train), leaked, workers)
 
 
 @dataclass(frozen=True)
@@ -115,7 +130,7 @@ class Campaign:
 
     def found(self) -> dict[str, list[AttackTier]]:
         """Arm -> a result for each tier, of the arms that have been attacked in this very way."""
-        results = {arm: kept(attack_file(self.out, arm), self.key(arm)) for arm in self.arms}
+        results = {arm: kept(attack_file(self.out, arm, self.seed), self.key(arm)) for arm in self.arms}
         return {arm: found for arm, found in results.items() if found is not None}
 
     def left(self) -> Left:
@@ -204,7 +219,7 @@ class Campaign:
             arm=arm,
             progress=progress,
         )
-        keep(attack_file(self.out, arm), found, self.key(arm))
+        keep(attack_file(self.out, arm, self.seed), found, self.key(arm))
 
     def strangers(self, side: int) -> dict[str, Source]:
         """The photos of the gallery's strangers."""
@@ -267,7 +282,7 @@ class Campaign:
 
     @property
     def _learned(self) -> Sequence[int]:
-        return self.attackers.train if max(self.tiers, default="") >= "T4" else ()
+        return self.attackers.train if max(self.tiers, default="") >= LEARNED else ()
 
     @cached_property
     def subjects(self) -> dict[str, list[Unit]]:
@@ -303,9 +318,9 @@ class Assault:
             self.campaign.attack(arm, self.kit, self.progress)
 
 
-def attack_file(out: Path, arm: str) -> Path:
+def attack_file(out: Path, arm: str, seed: int) -> Path:
     """Where a benchmark keeps what the attack on an arm found."""
-    return out / f"attack-{arm}.json"
+    return out / f"attack-{arm}-seed-{seed}.json"
 
 
 def lenses(kit: Kit) -> Lenses:

@@ -10,23 +10,26 @@ from pathlib import Path
 
 from PIL import Image
 
-from visard.benchmark.people import CLEAN_FIRST
-from visard.benchmark.protocol import Lineup
+from visard.benchmark.people import CLEAN_FIRST, Camera, world_camera
+from visard.benchmark.protocol import Lineup, Protocol
 from visard.benchmark.table import DEV, TEST
 from visard.errors import InputError
 from visard.images import center_crop, picture_files, read_image
+from visard.kits import Kit
 
 MAPPING = "CelebA-HQ-to-CelebA-mapping.txt"
 """CelebA-HQ's file beside the identity file of CelebA: number, CelebA's number, CelebA's file."""
 MINIMUM = 16
 """Photos of a person, as in the paper (Section 5.1)."""
 ORDER_SEED = 0
-GALLERY = "gallery"
-SHARES = {TEST: 0.26, DEV: 0.17, GALLERY: 0.57}
-"""Of the people of a folder, in their order: of 195, the first 51, the next 33 and the last 111.
+TRAIN, GALLERY = "attacker_train", "gallery"
+ENDS = {TEST: 0.26, DEV: 0.26 + 0.17 / 3, TRAIN: 0.26 + 0.17, GALLERY: 1.0}
+"""Where each split ends in the order of a folder's people: of 195, after 51, 11 more, 22 more, and the rest.
 
 Fixed, so that whoever is in one split is in no other, however many of each are asked for.
 """
+LEAST = {"--people": 1, "--strangers": 2, "--dev": 2, "--train": 3}
+"""What those options take."""
 
 
 @dataclass(frozen=True)
@@ -40,24 +43,33 @@ class People:
     def choose(self, split: str, count: int, strangers: int) -> tuple[list[int], list[int]]:
         """The first `count` people of a split, and the gallery's first strangers. Raises InputError.
 
-        The order is cut at fixed `SHARES`: whatever is asked for, nobody is in two splits.
+        The order is cut at fixed `ENDS`: whatever is asked for, nobody is in two splits.
         """
         if split not in (TEST, DEV):
             raise InputError(f"A folder has no split {split}.", f"Give --split {TEST} or --split {DEV}.")
-        return self._first(split, count, "--people"), self._first(GALLERY, strangers, "--strangers")
+        larger = "A larger folder has more."
+        return (
+            self._first(split, count, "--people", larger),
+            self._first(GALLERY, strangers, "--strangers", larger),
+        )
 
-    def _first(self, split: str, count: int, option: str) -> list[int]:
-        before, whole = 0.0, len(self.photos)
-        for name, share in SHARES.items():
-            if name == split:
-                break
-            before += share
-        held = range(round(before * whole), round((before + SHARES[split]) * whole))
+    def attackers(self, dev: int, train: int) -> tuple[list[int], list[int]]:
+        """The first people an attacker chooses on, and the first it learns from. Raises InputError."""
+        return (
+            self._first(DEV, dev, "--dev", "A benchmark of a larger folder has more."),
+            self._first(TRAIN, train, "--train", "Up to --tier T3 an attacker learns from nobody."),
+        )
+
+    def _first(self, split: str, count: int, option: str, otherwise: str) -> list[int]:
+        whole = len(self.photos)
+        ends = [round(end * whole) for end in ENDS.values()]
+        held = dict(zip(ENDS, map(range, [0, *ends], ends), strict=True))[split]
         if count > len(held):
+            most = f"Ask for at most {len(held)} with {option}. " if len(held) >= LEAST[option] else ""
             raise InputError(
                 f"{count} people of the split {split} are asked for and it has {len(held)}: "
-                f"{SHARES[split]:.0%} of the {whole} with enough photos.",
-                f"Ask for at most {len(held)} with {option}, or give a larger folder.",
+                f"{len(held) / whole:.0%} of the {whole} with enough photos.",
+                f"{most}{otherwise}",
             )
         return list(held[:count])
 
@@ -103,6 +115,37 @@ def read_people(folder: Path, lineup: Lineup, identities: Path | None = None) ->
         for file in enough[name]:
             total.update(f"{file.relative_to(folder).as_posix()} {file.stat().st_size}\n".encode())
     return People(tuple(tuple(enough[name]) for name in names), total.hexdigest()[:16])
+
+
+def people_of(out: Path, data: Path | None, identities: Path | None = None) -> People | None:
+    """The folder of people that the benchmark `out` was made of; None: those of the embedded world.
+
+    Where it lies is not kept, so it is named again, and known by its digest. Raises InputError.
+    """
+    protocol = Protocol.of(out)
+    if not protocol.people:
+        if data is not None:
+            raise InputError(f"The people of {out} are of the embedded world.", "Leave out --data.")
+        return None
+    if data is None:
+        raise InputError(
+            f"The people of {out} came from a folder, and where it lies is not kept.",
+            "Name it again with --data, and for CelebA-HQ --identities.",
+        )
+    people = read_people(data, protocol.lineup, identities)
+    if people.digest != protocol.people:
+        raise InputError(
+            f"{data} is not what {out} was made of: names or sizes of its photos are others.",
+            "Give the same folder, with --identities if that was given, and the photos as they were.",
+        )
+    return people
+
+
+def camera_of(people: People | None, lineup: Lineup, kit: Kit) -> Camera:
+    """What photographs these people, None: those of the embedded world, as large as a kit's pictures."""
+    if people is None:
+        return world_camera
+    return FolderCamera(people.photos, lineup.clean, kit.backbone().resolution)
 
 
 def _folders(folder: Path) -> Mapping[str, Sequence[Path]]:

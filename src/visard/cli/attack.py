@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from visard.cli.console import progress, result
-from visard.cli.options import AsJson, KitOption, Seed
+from visard.cli.options import AsJson, KitOption, SameData, SameIdentities, Seed
 
 if TYPE_CHECKING:
     from visard.attacks import AttackTier
@@ -36,6 +36,8 @@ def attack(
         Path | None,
         typer.Option(help="People: photos of strangers, a folder each.", show_default="people of the kit"),
     ] = None,
+    data: SameData = None,
+    identities: SameIdentities = None,
     seed: Seed = 0,
     workers: Annotated[int, typer.Option(min=1, help="Models to train at a time.")] = 2,
     kit: KitOption = "world",
@@ -58,12 +60,16 @@ def attack(
 
     A report says judge by judge what one picture gives away and tier upon tier what an adversary makes of it;
     it holds figures and no pictures. Of a benchmark it shows the undefended arm beside the one under attack,
-    with its tiers if that arm has been attacked in the same way before.
+    with its tiers if that arm has been attacked in the same way before. In a benchmark's folder what was
+    done with the attacker's people is kept: stopped there, the same command goes on.
+
+    Of a benchmark made with --data, the attacker's people are others of the same folder: name it again.
 
     \b
     visard attack people/ --attacker others/ --gallery strangers/ --report report.html
     visard attack bench/ --arm none --tier T3
     visard attack bench/ --arm 0.1 --tier T3 --report report.html
+    visard attack bench-vgg/ --data vggface2/ --dev 5 --train 10
     """
     from visard import api  # not at the top: it takes seconds, and --help should not
     from visard.attacks.result import as_tree, write_results
@@ -83,6 +89,8 @@ def attack(
                 workers=workers,
                 attacker=attacker,
                 gallery=gallery,
+                data=data,
+                identities=identities,
                 kit=kit,
                 seed=seed,
                 report=report,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from visard.cli.bench_tables import add_tables
+from visard.cli.bench_tables import add_tables, note_left
 from visard.cli.console import progress, result
 from visard.cli.options import AsJson, KitOption, Seed
 from visard.cli.resuming import Resuming
@@ -69,17 +69,17 @@ def main(
 ) -> None:
     """Personalise, sample and score people of the embedded world whom no model has seen.
 
-    Stopped at any time, the same command goes on. One folder holds one set of options; more people and more
-    arms may be added to it.
+    Stopped at any time, the same command goes on. One folder holds one set of options; more people, arms and
+    seeds may be added to it. The tables are of what is asked for, whatever else is finished there.
 
     \b
     visard bench main bench/
     visard bench main bench-t1000/ --split attacker_dev --arms 0.1 --set decoupling.t_max=1000
-    visard bench main bench/ --report-only
+    visard bench main bench/ --people 10 --arms none,0.1 --report-only
     """
     from rich.console import Console
 
-    from visard.benchmark import acceptance, job, protocol, summary, tables
+    from visard.benchmark import acceptance, catalogue, job, protocol, summary, tables
     from visard.benchmark.people import world_people
     from visard.kits import open_kit
     from visard.models import choose_device
@@ -87,15 +87,15 @@ def main(
 
     if into is not None:
         around(into, MAIN)
+    asked = job.Job(
+        people=_people(out, split, people, report_only),
+        strangers=world_people("gallery", strangers),
+        arms=protocol.parse_arms(arms),
+        seeds=(seed,),
+        workers=workers,
+        keep_models=keep_models,
+    )
     if not report_only:
-        asked = job.Job(
-            people=world_people(split, people),
-            strangers=world_people("gallery", strangers),
-            arms=protocol.parse_arms(arms),
-            seeds=(seed,),
-            workers=workers,
-            keep_models=keep_models,
-        )
         device = choose_device(device)
         shared = protocol.build_protocol(
             open_kit(kit, device),
@@ -107,9 +107,13 @@ def main(
         with progress() as report:
             job.run(asked, shared, out, kit=kit, progress=report)
     shared = protocol.Protocol.of(out)
-    finished = job.finished(out)
+    wanted = set(asked.units)
+    finished = [each for each in job.finished(out) if each.unit in wanted]
     if not finished:
-        raise InputError(f"No unit in {out} is finished.", "Give the command without --report-only.")
+        raise InputError(
+            f"No unit in {out} that is asked for is finished.",
+            "Give the command without --report-only, or the --people, --split, --arms and --seed that are.",
+        )
     found = summary.summarize(finished)
     checks = acceptance.acceptance(found, summary.summarize(summary.shared_people(finished)))
     tables.write_tables(out, found, checks, shared)
@@ -120,6 +124,19 @@ def main(
         result({}, False, f"The tables are in {out / 'table.md'}")
     if into is not None:
         insert(into, MAIN, tables.markdown(found, checks, shared))
+    undone = job.left(asked, shared, out)
+    note_left(len(undone), len(wanted), catalogue.cost(undone, asked, shared, out))
+
+
+def _people(out: Path, split: str, count: int, report_only: bool) -> list[int]:
+    """Whose units are asked for: the world's; to report, also the first that a folder's benchmark has."""
+    from visard.benchmark import job
+    from visard.benchmark.people import world_people
+    from visard.benchmark.protocol import Protocol
+
+    if report_only and Protocol.of(out).people:
+        return sorted({each.unit.person for each in job.finished(out)})[:count]
+    return world_people(split, count)
 
 
 @app.command()

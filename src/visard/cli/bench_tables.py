@@ -12,14 +12,13 @@ from visard.benchmark.ablations import OWN
 from visard.benchmark.paper import PAPER
 from visard.benchmark.table import TEST, Table
 from visard.cli.console import note, progress, result
-from visard.cli.options import AsJson, KitOption, Seed
+from visard.cli.options import AsJson, KitOption, SameData, SameIdentities, Seed
 from visard.cli.resuming import Resuming
 from visard.errors import InputError
 
 if TYPE_CHECKING:
     from visard.benchmark.datasets import People
     from visard.benchmark.job import Executor, Job
-    from visard.benchmark.people import Camera
     from visard.benchmark.protocol import Lineup, Protocol
     from visard.kits import Kit
 
@@ -85,6 +84,8 @@ def attackers(
     train: Annotated[int, typer.Option(min=3, help="People the attacker learns from (T4).")] = 20,
     leaked: Annotated[int, typer.Option(min=1, help="Pictures of each prompt from a model (T5).")] = 8,
     seed: Seed = 0,
+    data: SameData = None,
+    identities: SameIdentities = None,
     kit: KitOption = "world",
     workers: Workers = 2,
     cluster: ClusterAddress = None,
@@ -94,38 +95,37 @@ def attackers(
     report_only: ReportOnly = False,
     as_json: AsJson = False,
 ) -> None:
-    """Attack several arms of a benchmark of the embedded world, as visard attack does one: a column a tier.
+    """Attack several arms of a benchmark, as visard attack does one: a column a tier.
 
     Units are the models of the attacker's own people, what a leaked model draws (T5), and the attack on an
     arm. Stopped at any time, or after a slice of them, the same command goes on. T5 needs the models of the
     people under attack: a benchmark made with --keep-models. An arm made of words alone has no model file.
 
+    Of a benchmark made with --data, the attacker's people are others of the same folder: name it again.
+
     \b
     visard bench attackers bench/ --arms none,0.1,attributes,strangers --tier T5
     visard bench attackers bench/ --workers 4 --minutes 60
+    visard bench attackers bench-vgg/ --data vggface2/ --dev 5 --train 10
     """
     from visard.attacks import TIERS, AttackSettings
     from visard.attacks.result import as_tree
     from visard.benchmark import attackers as table
     from visard.benchmark import catalogue
     from visard.benchmark.attack import Attackers, Campaign
+    from visard.benchmark.datasets import camera_of, people_of
     from visard.benchmark.job import Slice
-    from visard.benchmark.people import world_people
     from visard.benchmark.protocol import Protocol, parse_arms
+    from visard.kits import open_kit
 
     if tier not in TIERS:
         raise InputError(f"There is no attack tier {tier}.", f"Choose one of {', '.join(TIERS)}.")
     protocol = Protocol.of(out)
-    if protocol.people:
-        raise InputError(
-            f"The people of {out} are from a folder, and these attackers know the embedded world.",
-            "Use visard attack with --attacker and --gallery.",
-        )
-    own = Attackers(world_people("attacker_dev", dev), world_people("attacker_train", train), leaked, workers)
+    folk = people_of(out, data, identities)
     campaign = Campaign(
         out=out,
         arms=parse_arms(arms),
-        attackers=own,
+        attackers=Attackers.of(folk, tier, dev, train, leaked, workers),
         tiers=TIERS[: TIERS.index(tier) + 1],
         kit=kit,
         seed=seed,
@@ -133,7 +133,12 @@ def attackers(
     )
     if not report_only:
         with progress() as report:
-            campaign.run(execute=_executor(cluster, gpus), part=Slice(units, minutes), progress=report)
+            campaign.run(
+                camera=camera_of(folk, protocol.lineup, open_kit(kit)),
+                execute=_executor(cluster, gpus),
+                part=Slice(units, minutes),
+                progress=report,
+            )
     found, left = campaign.found(), campaign.left()
     hours = catalogue.cost(left.models, campaign.training, protocol, campaign.own)
     values = {
@@ -145,7 +150,7 @@ def attackers(
         "arms": {arm: as_tree(each) for arm, each in found.items()},
     }
     result(values, as_json, table.markdown(found))
-    _note_left(len(left), campaign.size, hours)
+    note_left(len(left), campaign.size, hours)
 
 
 def list_tables(
@@ -218,7 +223,7 @@ def _command(table: Table) -> Callable[..., None]:
         as_json: AsJson = False,
     ) -> None:
         from visard.benchmark import catalogue, job
-        from visard.benchmark.datasets import read_people
+        from visard.benchmark.datasets import camera_of, read_people
         from visard.benchmark.protocol import Lineup, parse_overrides
         from visard.kits import open_kit
         from visard.models import choose_device
@@ -239,7 +244,7 @@ def _command(table: Table) -> Callable[..., None]:
                     protocol,
                     home,
                     kit=kit,
-                    camera=_camera(folk, lineup, opened),
+                    camera=camera_of(folk, lineup, opened),
                     execute=_executor(cluster, gpus),
                     part=job.Slice(units, minutes),
                     progress=report,
@@ -306,16 +311,17 @@ def _report(
         "core_hours": hours,
     }
     result(values, as_json, layout.markdown(table, measured))
-    _note_left(len(undone), len(wanted), hours)
+    note_left(len(undone), len(wanted), hours)
 
 
-def _note_left(left: int, units: int, hours: float | None) -> None:
+def note_left(left: int, units: int, hours: float | None) -> None:
+    """Say on stderr how much of what was asked for is not done."""
     if left:
         note(f"{left} of {units} units are left{_hours(hours)}: the same command goes on.")
 
 
 def _home(out: Path, split: str) -> Path:
-    """Where a split's units lie: the attacker's own people are apart, and `attack_benchmark` finds them."""
+    """Where a split's units lie: the attacker's own people are apart, and a campaign finds them."""
     from visard.benchmark.leaks import ATTACKER
 
     return out if split == TEST else out / ATTACKER
@@ -340,15 +346,6 @@ def _sampling(table: Table, out: Path, pictures: int, steps: int, guidance: floa
         there = Protocol.of(out).sampling.prompts
         prompts = there if set(table.prompts) <= set(there) else PROMPTS
     return Sampling(prompts=prompts, pictures=pictures, steps=steps, guidance=guidance)
-
-
-def _camera(folk: People | None, lineup: Lineup, kit: Kit) -> Camera:
-    from visard.benchmark.datasets import FolderCamera
-    from visard.benchmark.people import world_camera
-
-    if folk is None:
-        return world_camera
-    return FolderCamera(folk.photos, lineup.clean, kit.backbone().resolution)
 
 
 def _executor(address: str | None, gpus: float) -> Executor[Any] | None:

@@ -27,7 +27,7 @@ from visard.cli import (
     world,
 )
 from visard.cli.console import explain, note
-from visard.cli.resuming import Resuming
+from visard.cli.resuming import Resuming, ResumingInBenchmarks
 from visard.errors import INTERRUPTED
 from visard.storage import known_error
 
@@ -63,7 +63,7 @@ app.command("personalize", cls=Resuming)(personalize.personalize)
 app.command("generate", cls=Resuming)(generate.generate)
 app.command("protect", cls=Resuming)(protect.protect)
 app.command("audit")(audit.audit)
-app.command("attack")(attack.attack)
+app.command("attack", cls=ResumingInBenchmarks)(attack.attack)
 app.command("inspect")(inspect.inspect)
 app.command("demo", cls=Resuming)(demo.demo)
 bench.app.command("step")(bench_step.step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +14,24 @@ KitOption = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, mps; auto is cuda where there is one.")]
+SameData = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="FOLDER",
+        help="Benchmark made with --data: the same folder again, for the attacker's people.",
+        show_default=False,
+    ),
+]
+SameIdentities = Annotated[
+    Path | None,
+    typer.Option(
+        "--identities",
+        metavar="FILE",
+        help="Benchmark made with --identities: the same file again.",
+        show_default=False,
+    ),
+]
 Memory = Annotated[
     str,
     typer.Option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from typer.core import TyperCommand
@@ -17,14 +18,28 @@ class Resuming(TyperCommand):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
-            raise KeyboardInterrupt(_goes_on(ctx)) from error
+            if words := self.goes_on(ctx.params):
+                raise KeyboardInterrupt(words) from error
+            raise
         except Exception as error:
-            cause = known_error(error)
-            if not isinstance(cause, DiskFullError):
+            cause, words = known_error(error), self.goes_on(ctx.params)
+            if not (isinstance(cause, DiskFullError) and words):
                 raise
-            raise DiskFullError(cause.message, f"Free some space. {_goes_on(ctx)}") from error
+            raise DiskFullError(cause.message, f"Free some space. {words}") from error
+
+    def goes_on(self, given: Mapping[str, Any]) -> str:
+        """What who stops it is told; "" where it does not go on."""
+        same = "The same command" if given.get("resume", True) else "The same without --no-resume"
+        return f"{same} goes on from what was saved."
 
 
-def _goes_on(ctx: Any) -> str:
-    same = "The same command" if ctx.params.get("resume", True) else "The same without --no-resume"
-    return f"{same} goes on from what was saved."
+class ResumingInBenchmarks(Resuming):
+    """`visard attack`: in a benchmark's folder its work is kept there, with folders of people nothing is."""
+
+    def goes_on(self, given: Mapping[str, Any]) -> str:
+        from visard.benchmark.protocol import PROTOCOL_FILE
+
+        if not (given["target"] / PROTOCOL_FILE).is_file():
+            return ""
+        kept = f"What was done with the attacker's people is kept in {given['target']}."
+        return f"{kept} {super().goes_on(given)}"
