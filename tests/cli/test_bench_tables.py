@@ -45,6 +45,13 @@ def test_a_table_slice_by_slice(visard: Command, bench_kit: str, tmp_path: Path)
     assert other.exit_code == 2
     assert "tau" in other.stderr
 
+    protocol = json.loads((out / "bench.json").read_text(encoding="utf-8"))
+    protocol["sampling"]["prompts"] = protocol["sampling"]["prompts"][:2]
+    (out / "bench.json").write_text(json.dumps(protocol), encoding="utf-8")
+    listed = visard("bench", "tables", out, "--people", 1, "--json")
+    elsewhere = {row["table"] for row in json.loads(listed.stdout)["tables"] if "elsewhere" in row}
+    assert elsewhere == {"table2"}
+
 
 def test_every_table_is_listed(visard: Command) -> None:
     listed = visard("bench", "tables", "--list", "--people", 50)

@@ -179,7 +179,9 @@ def list_tables(
         numbers = range(people) if from_folder else split_people(table.split, people)
         asked = job.Job(list(numbers), (), catalogue.arms_of(table), (seed,))
         row: dict[str, Any] = {"table": table.name, "units": len(asked.units), "caption": table.caption}
-        if out is not None and protocol is not None and (table.split == TEST or not from_folder):
+        if protocol is not None and not set(table.prompts) <= set(protocol.sampling.prompts):
+            row["elsewhere"] = "its prompts are not this benchmark's: it takes a folder of its own"
+        elif out is not None and protocol is not None and (table.split == TEST or not from_folder):
             home = _home(out, table.split)
             undone = job.left(asked, protocol, home)
             row |= {"left": len(undone), "core_hours": catalogue.cost(undone, asked, protocol, home)}
@@ -369,7 +371,8 @@ def _help(table: Table) -> str:
 
 def _listed(row: dict[str, Any]) -> str:
     left = f", {row['left']} left{_hours(row['core_hours'])}" if "left" in row else ""
-    return f"{row['table']:<12}{row['units']:>4} units{left}  {row['caption']}"
+    elsewhere = f" ({row['elsewhere']})" if "elsewhere" in row else ""
+    return f"{row['table']:<12}{row['units']:>4} units{left}  {row['caption']}{elsewhere}"
 
 
 def _hours(hours: float | None) -> str:
