@@ -20,8 +20,9 @@ from visard.benchmark.summary import FSR, Interval, Summary, mean_over_figures, 
 from visard.benchmark.table import Column, Figure
 from visard.benchmark.unit import SIMILARITIES_FILE, Result, UnitJob
 from visard.errors import ModelError
-from visard.kits import Encoder, Kit
+from visard.kits import Kit
 from visard.metrics.brisque import BrisqueModel, brisque_features
+from visard.metrics.encoders import Encoder
 from visard.metrics.frechet import fid, kid_between_people
 from visard.metrics.jackknife import jackknife_interval
 from visard.metrics.linkability import d_sys
