@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from support.encoders import write_encoders, write_folder
 from support.kits import (
     NETWORK,
     recognizer_row,
@@ -119,6 +120,80 @@ config = {NETWORK}
         encoder = kit.features() if table == "features" else kit.matcher()
         assert encoder is not None
         assert encoder(torch.zeros(2, 3, 100, 80)).shape == (2, 8)
+
+
+def test_clip_dino_and_lpips_are_the_kits(folder: Path) -> None:
+    bare = both(folder).instruments()
+    assert (bare.captions, bare.perceptual) == (None, None)
+    kit = both(folder, write_encoders(folder))
+    instruments = kit.instruments()
+    assert instruments.matcher is kit.matcher()
+    assert instruments.captions is kit.captions()
+    assert instruments.perceptual is kit.perceptual()
+    pictures = torch.rand(2, 3, 50, 40) * 2 - 1
+    assert instruments.matcher(pictures).shape == (2, 16)
+    assert instruments.captions.pictures(pictures).shape == (2, 12)
+    assert instruments.captions.words(["a red hat"]).shape == (1, 12)
+    assert instruments.perceptual(pictures, pictures).tolist() == [0, 0]
+    assert not {"prompt agreement (CLIP-T)", "diversity by LPIPS"} & set(instruments.absent())
+    uses = {each.model: each.role for each in kit.licences()}
+    assert [uses[each] for each in ("small dino", "small clip", "LPIPS (AlexNet, v0.1)")] == [
+        "instrument"
+    ] * 3
+
+
+def test_one_folder_of_clip_is_matcher_and_captions(folder: Path) -> None:
+    write_folder(folder / "clip", "clip")
+    rows = "".join(
+        f'[{table}]\nname = "clip"\narchitecture = "clip"\nfile = "clip"\n'
+        for table in ("matcher", "captions")
+    )
+    kit = both(folder, rows)
+    matcher, captions = kit.matcher(), kit.captions()
+    assert matcher is not None
+    assert captions is not None
+    pictures = torch.rand(2, 3, 40, 40) * 2 - 1
+    assert torch.equal(matcher(pictures), captions.pictures(pictures))
+
+
+def test_a_model_folder_has_a_digest_of_its_own(folder: Path) -> None:
+    write_folder(folder / "clip", "clip")
+    kit = both(folder)
+    first = kit.digest(Path("clip"))
+    (folder / "clip" / "README.md").write_text("a card")
+    assert kit.digest(Path("clip")) == first
+    for key, file in (("clip", Path("clip")), ("clip/model.safetensors", Path("clip/model.safetensors"))):
+        pinned = both(folder, f'[sha256]\n"{key}" = "{kit.digest(file)}"\n')
+        assert pinned.digest(Path("clip")) == first
+        write_folder(folder / "clip", "clip", seed=1)
+        with pytest.raises(ModelError, match="not the file the kit small was made with"):
+            pinned.digest(Path("clip"))
+        write_folder(folder / "clip", "clip")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ('architecture = "clip"\nfile = "nowhere"', "lacks .*nowhere"),
+        ('architecture = "vit"\nfile = "clip"', 'the kind "clip", not "vit"'),
+        ('architecture = "clip"\nfile = "clip/model.safetensors"', r"it has no config\.json"),
+    ],
+)
+def test_a_wrong_model_folder_says_so(row: str, message: str, folder: Path) -> None:
+    write_folder(folder / "clip", "clip")
+    with pytest.raises(ModelError, match=message):
+        both(folder, f'[matcher]\nname = "whole"\n{row}\n').matcher()
+
+
+def test_words_take_clip_and_rows_say_what_they_lack(folder: Path) -> None:
+    write_folder(folder / "dino", "vit")
+    row = '[captions]\nname = "dino"\narchitecture = "vit"\nfile = "dino"\n'
+    with pytest.raises(ModelError, match="cannot be read by vit"):
+        both(folder, row).captions()
+    with pytest.raises(InputError, match="no input, no config"):
+        both(folder, f"{row}input = {{ size = 32 }}\n")
+    with pytest.raises(InputError, match="needs an input"):
+        both(folder, row.replace("vit", "mobilefacenet"))
 
 
 @pytest.mark.parametrize("copied", [False, True])

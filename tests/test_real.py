@@ -6,6 +6,7 @@ while photos of the person beside them must.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,8 +65,18 @@ def test_the_example_kit_is_read_before_its_files_are_there() -> None:
     kit = open_kit(EXAMPLE, "cpu")
     assert [row.role for row in kit.contents.recognizers] == ["surrogate", "judge"]
     PersonalizationSettings().with_preset(kit.personalization)
+    assert (kit.contents.captions, kit.contents.perceptual) == (None, None)
     with pytest.raises(ModelError, match=r"lacks .*mobilefacenet"):
         kit.surrogates()
+
+
+def test_what_the_example_leaves_out_is_written_as_a_kit_has_it(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text()
+    rows = re.findall(r"^# (\[\w+\]|\w+ = .*)$", text, re.MULTILINE)
+    file = tmp_path / "kit.toml"
+    file.write_text(text + "\n".join(rows))
+    kit = open_kit(file).contents
+    assert None not in (kit.matcher, kit.captions, kit.perceptual, kit.brisque)
 
 
 @pytest.mark.real

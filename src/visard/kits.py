@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-
-from torch import Tensor, nn
 
 from visard.audit.inputs import Instruments, ModelId
 from visard.audit.serfiq import SerFiq
@@ -20,6 +19,8 @@ from visard.faces.regressor import FaceRegressor, RegressorRow
 from visard.faces.scrfd import DetectorRow, Scrfd
 from visard.faces.weights import load_weights
 from visard.metrics.brisque import BrisqueModel
+from visard.metrics.encoders import FOLDERS, Clip, Encoder, load_clip, load_encoder
+from visard.metrics.lpips import Lpips
 from visard.settings import from_table, read_toml
 from visard.storage import sha256
 from visard.zoo.folder import models_folder
@@ -31,19 +32,31 @@ if TYPE_CHECKING:
 
 WORLD = Path(__file__).parent / "world" / "models" / "kit.toml"
 
+PERCEPTUAL = "perceptual"
+
 T = TypeVar("T")
 Row = TypeVar("Row", bound="RecognizerRow | RegressorRow | DetectorRow | EncoderRow")
 
 
 @dataclass(frozen=True)
 class EncoderRow:
-    """A kit's row of a network that sees whole pictures, not faces."""
+    """A kit's row of a network that sees whole pictures, not faces.
+
+    file: its weights; of CLIP, DINO and DINOv2 ("clip", "vit", "dinov2") the folder that transformers writes,
+    which says itself what the network takes and is.
+    """
 
     name: str
     architecture: str
     file: Path
-    input: InputSpec
+    input: InputSpec | None = None
     config: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.architecture in FOLDERS and (self.input or self.config):
+            raise ValueError(f"the folder of {self.name} says itself what it takes: no input, no config")
+        if self.architecture not in FOLDERS and self.input is None:
+            raise ValueError(f"{self.name} needs an input, such as input = {{ size = 224 }}")
 
 
 @dataclass(frozen=True)
@@ -55,13 +68,22 @@ class BrisqueRow:
 
 
 @dataclass(frozen=True)
+class PerceptualRow:
+    """A kit's LPIPS: the file of torchvision's AlexNet, and LPIPS' own weights for it, version 0.1."""
+
+    network: Path
+    weights: Path
+
+
+@dataclass(frozen=True)
 class KitFile:
     """What a kit's TOML file says; paths in it are relative to it.
 
     licence: that of its own models; a row may say otherwise, and one that says `zoo = "irse50"` need not
     repeat what `visard models list` knows.
     backbone: a model folder beside the file, a hub id or an alias. gallery: photos of strangers, a folder
-    for each. features: the network behind FID and KID.
+    for each. features: the network behind FID and KID. matcher: the one behind picture similarity;
+    captions: CLIP, for prompt agreement; perceptual: LPIPS, for diversity.
     landmarks: the regressor that refines the detector's. brisque: a trained model of naturalness.
     personalization, protection: settings that suit the kit; a run's own come on top.
     sha256: file -> digest it must have.
@@ -77,28 +99,12 @@ class KitFile:
     gallery: str = ""
     features: EncoderRow | None = None
     matcher: EncoderRow | None = None
+    captions: EncoderRow | None = None
+    perceptual: PerceptualRow | None = None
     brisque: BrisqueRow | None = None
     personalization: dict[str, Any] = field(default_factory=dict)
     protection: dict[str, Any] = field(default_factory=dict)
     sha256: dict[str, str] = field(default_factory=dict)
-
-
-class Encoder(nn.Module):
-    """Pictures (B, 3, H, W) in [-1, 1], resized to what the network takes, to features (B, D)."""
-
-    def __init__(self, network: nn.Module, name: str, spec: InputSpec) -> None:
-        super().__init__()
-        self.network = network.requires_grad_(False)
-        self.name = name
-        self.spec = spec
-        self.eval()
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        size = (self.spec.size, self.spec.size)
-        device = next((each.device for each in self.network.parameters()), pictures.device)
-        resized = nn.functional.interpolate(pictures, size, mode="bilinear", antialias=True)
-        features: Tensor = self.network(self.spec.prepare(resized.to(device)))
-        return features.flatten(1)
 
 
 class Kit:
@@ -173,6 +179,23 @@ class Kit:
         """A network that matches whole pictures, not faces, if the kit has one."""
         return self._encoder(self.contents.matcher)
 
+    def captions(self) -> Clip | None:
+        """What sees pictures and words alike, if the kit has it."""
+        row = self.contents.captions
+        return None if row is None else self._load(row, _load_captions).to(self.device)
+
+    def perceptual(self) -> Lpips | None:
+        """What tells how different two pictures look, if the kit has it."""
+        row = self.contents.perceptual
+        if row is None:
+            return None
+        if PERCEPTUAL not in self._loaded:
+            for file in (row.network, row.weights):
+                self.digest(file)
+            loaded = Lpips.load(self.file.parent / row.network, self.file.parent / row.weights)
+            self._loaded[PERCEPTUAL] = loaded.to(self.device)
+        return cast(Lpips, self._loaded[PERCEPTUAL])
+
     def brisque(self) -> BrisqueModel | None:
         """What scores naturalness as published, if the kit has it."""
         row = self.contents.brisque
@@ -192,6 +215,8 @@ class Kit:
             features=features,
             features_name=features.name if features is not None else "",
             matcher=self.matcher(),
+            captions=self.captions(),
+            perceptual=self.perceptual(),
             quality=SerFiq.by_one_of(judges),
             brisque=self.brisque(),
             hashes={row.name: self.digest(row.file) for row in self._rows("judge")},
@@ -206,9 +231,13 @@ class Kit:
         return [(self._recognizer(row), self.digest(row.file)) for row in self.contents.recognizers]
 
     def digest(self, file: Path) -> str:
-        """The SHA-256 of one of the kit's files. Raises ModelError when it is missing or another one."""
+        """The SHA-256 of one of the kit's files, or over those of a model folder.
+
+        Raises ModelError when it is missing or another one.
+        """
         path = self.file.parent / file
-        if not path.is_file():
+        names = _model_files(path)
+        if not names and not path.is_file():
             published = path.is_relative_to(models_folder())
             raise ModelError(
                 f"The kit {self.name} lacks {path}.",
@@ -216,7 +245,7 @@ class Kit:
                 if published
                 else f"Copy the file there, or correct {self.file}.",
             )
-        digest = sha256(path)
+        digest = _combined([self.digest(file / name) for name in names]) if names else sha256(path)
         if self.contents.sha256.get(file.as_posix(), digest) != digest:
             raise ModelError(
                 f"{path} is not the file the kit {self.name} was made with.",
@@ -237,9 +266,11 @@ class Kit:
             found.append(licence(row.name, "detector", zoo=row.zoo, own=row.licence or kit.licence))
         for each in kit.recognizers:
             found.append(licence(each.name, each.role, zoo=each.zoo, own=each.licence or kit.licence))
-        for other in (*kit.regressors, kit.landmarks, kit.features, kit.matcher):
+        for other in (*kit.regressors, kit.landmarks, kit.features, kit.matcher, kit.captions):
             if other is not None:
                 found.append(licence(other.name, "instrument", own=kit.licence))
+        if kit.perceptual is not None:
+            found.append(licence(Lpips.name, "instrument", own=kit.licence))
         return list(dict.fromkeys(found))  # one network may be two instruments
 
     def _rows(self, role: str) -> list[RecognizerRow]:
@@ -276,7 +307,7 @@ class Kit:
         return None if row is None else self._load(row, _load_encoder).to(self.device)
 
     def _load(self, row: Row, load: Callable[[Row], T]) -> T:
-        key = f"{type(row).__name__} {row.name}"
+        key = f"{load.__qualname__} {row.name} {row.file}"
         if key not in self._loaded:
             self.digest(row.file)
             self._loaded[key] = load(replace(row, file=self.file.parent / row.file))
@@ -292,9 +323,30 @@ def open_kit(name: str | Path = "world", device: str = "cpu") -> Kit:
 
 
 def _load_encoder(row: EncoderRow) -> Encoder:
+    if row.input is None:
+        return load_encoder(row.file, row.architecture, row.name)
     network = build(row.architecture, row.config)
     load_weights(network, row.file)
     return Encoder(network, row.name, row.input)
+
+
+def _load_captions(row: EncoderRow) -> Clip:
+    if row.architecture != "clip":
+        raise ModelError(
+            f"The captions of {row.name} cannot be read by {row.architecture}.",
+            'Give a folder of CLIP, and architecture = "clip".',
+        )
+    return load_clip(row.file, row.name)
+
+
+def _model_files(folder: Path) -> list[str]:
+    """What a model folder is loaded from, not its card and licence; nothing of a file."""
+    kinds = {".json", ".txt", ".safetensors"}
+    return sorted(file.name for file in folder.glob("*") if file.is_file() and file.suffix in kinds)
+
+
+def _combined(digests: Sequence[str]) -> str:
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _same_file(first: Path, second: Path) -> bool:

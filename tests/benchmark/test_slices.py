@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from support.bench import JOB, camera
+from support.bench import JOB, LINEUP, SAMPLING, camera
+from support.encoders import LPIPS_ROW, write_lpips
 from support.kits import face_in_the_middle, write_brisque
 from visard.benchmark import job, layout, pareto
 from visard.benchmark.catalogue import cost
@@ -20,9 +21,9 @@ from visard.benchmark.gallery import draw as draw_gallery
 from visard.benchmark.measures import Cell, Measures
 from visard.benchmark.paper import DSLR, PHOTO, TABLE_7
 from visard.benchmark.pareto import Point, front
-from visard.benchmark.protocol import Protocol, Unit
+from visard.benchmark.protocol import Protocol, Unit, build_protocol
 from visard.benchmark.summary import Interval
-from visard.benchmark.table import ADA, BRQ, D_SYS, FACES, FSR, ISM, Column, Table, over, rows
+from visard.benchmark.table import ADA, BRQ, D_SYS, FACES, FSR, ISM, Column, Figure, Table, over, rows
 from visard.benchmark.unit import OutOfTimeError, UnitJob, Workshop
 from visard.errors import InputError
 from visard.faces.scrfd import Scrfd
@@ -169,7 +170,30 @@ def test_brq_is_by_the_kits_model(sliced: Path, kit: str, tmp_path: Path) -> Non
     assert found is not None
     drawn = torch.cat([pictures(sliced, Protocol.of(sliced), person, "none") for person in (7, 8)])
     assert found.value == pytest.approx(float(brisque(drawn, model).mean()))
-    assert "BRQ is by allmodel." in measured.notes
+    assert measured.notes["BRQ"] == "BRQ is by allmodel."
+
+
+def test_lpips_is_by_the_kits_networks(sliced: Path, kit: str, protocol: Protocol, tmp_path: Path) -> None:
+    column = Column("LPIPS", (Figure("lpips", "lower"),))
+    bare = Measures("ours", sliced, job.finished(sliced), open_kit(kit))
+    assert bare.cell("0.1", column) is None
+    table = Table("change", "LPIPS", rows([("Defense", "0.1")]), (), (column,))
+    assert "LPIPS takes a perceptual network ([perceptual] in a kit)." in layout.markdown(table, [bare])
+
+    named = Path(shutil.copytree(Path(kit).parent, tmp_path / "kit")) / Path(kit).name
+    write_lpips(named.parent)
+    named.write_text(named.read_text() + LPIPS_ROW)
+    opened, out = open_kit(named), tmp_path / "bench"
+    known = build_protocol(opened, {}, SAMPLING, LINEUP)
+    assert set(known.models) - set(protocol.models) == {"AlexNet", "LPIPS"}
+    job.run(replace(JOB, people=(7,), arms=("0.1",)), known, out, kit=str(named), camera=camera)
+    measured = Measures("ours", out, job.finished(out), opened)
+    found = measured.cell("0.1", column)
+    assert found is not None
+    assert 0 < found.value < 1
+    page = layout.markdown(table, [measured])
+    assert "LPIPS is version 0.1 on AlexNet." in page
+    assert f"| Defense | ours | {found.value:.2f}" in page
 
 
 def test_rows_of_different_people_say_so(sliced: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
 from support.devices import AWAY, second_device
+from support.encoders import write_encoders
 from visard.attacks.tuning import fine_tune
 from visard.audit.observe import observe
 from visard.audit.quality import encode
@@ -143,6 +145,32 @@ def test_all_that_an_audit_looks_through() -> None:
     expected = seen(open_kit())
     with second_device() as device:
         found = seen(open_kit(device=str(device)))
+    for values, wanted in zip(found, expected, strict=True):
+        torch.testing.assert_close(values, wanted)
+
+
+def test_what_sees_whole_pictures_and_words(pictures: Tensor, tmp_path: Path) -> None:
+    def seen() -> list[Tensor]:
+        return [
+            encode(matcher, pictures, 2),
+            encode(captions.pictures, pictures, 2),
+            captions.words(["a red hat"]).cpu(),
+            lpips(pictures, pictures.flip(0)).cpu(),
+        ]
+
+    file = tmp_path / "kit.toml"
+    file.write_text('name = "whole"\n' + write_encoders(tmp_path))
+    kit = open_kit(file)
+    matcher, captions, lpips = kit.matcher(), kit.captions(), kit.perceptual()
+    assert matcher is not None
+    assert captions is not None
+    assert lpips is not None
+    with torch.no_grad():
+        expected = seen()
+        with second_device() as device:
+            for model in (matcher, captions, lpips):
+                model.to(device)
+            found = seen()
     for values, wanted in zip(found, expected, strict=True):
         torch.testing.assert_close(values, wanted)
 

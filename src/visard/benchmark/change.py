@@ -1,4 +1,7 @@
-"""How far optimised photos are from the photos: PSNR and SSIM (Wang et al. 2004), as in Table 5."""
+"""How far optimised photos are from the photos: PSNR and SSIM (Wang et al. 2004), as in Table 5.
+
+The third of Table 5, LPIPS, is a network: `visard.metrics.lpips`.
+"""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ NOTES = {
     "QMagFace": "Under QMagFace, ours are the plain cosines of the kit's MagFace.",
     "BRQ": "BRQ takes a trained BRISQUE model ([brisque] in a kit); unnaturalness, the distance of the same "
     "features from those of the clean photos, needs none.",
-    "LPIPS": "LPIPS needs a perceptual network, which no kit names.",
+    "LPIPS": "LPIPS takes a perceptual network ([perceptual] in a kit).",
 }
 """What a column is of, or why ours is empty."""
 UNPAIRED = " (no one of them in every row yet: do not compare rows)"
@@ -151,9 +151,8 @@ def latex(table: Table, measured: Sequence[Measures]) -> str:
 def _whence(table: Table, measured: Sequence[Measures]) -> str:
     counts = [_counts(each) for each in measured]
     heads = {head for column in (*table.columns, *table.own) for head in (column.title, column.under)}
-    notes = " ".join(note for head, note in NOTES.items() if head in heads)
-    if heads & {"FID", "KID", "SER"}:
-        notes = " ".join([notes, *dict.fromkeys(note for each in measured for note in each.notes)])
+    own = [note for each in measured for head, note in each.notes.items() if head in heads]
+    notes = " ".join([*(note for head, note in NOTES.items() if head in heads), *dict.fromkeys(own)])
     if any(find_method(row.arm).perturb for row in table.rows):
         notes += f" {PERTURBED}"
     return (

@@ -20,8 +20,9 @@ from visard.benchmark.summary import FSR, Interval, Summary, mean_over_figures, 
 from visard.benchmark.table import Column, Figure
 from visard.benchmark.unit import SIMILARITIES_FILE, Result, UnitJob
 from visard.errors import ModelError
-from visard.kits import Encoder, Kit
+from visard.kits import Kit
 from visard.metrics.brisque import BrisqueModel, brisque_features
+from visard.metrics.encoders import Encoder
 from visard.metrics.frechet import fid, kid_between_people
 from visard.metrics.jackknife import jackknife_interval
 from visard.metrics.linkability import d_sys
@@ -204,18 +205,20 @@ class Measures:
         return _pooled(lambda people: float(model.score(drawn.of(people).features).mean()), self.people)
 
     @property
-    def notes(self) -> list[str]:
-        """What must be known to read the figures: through which networks they are seen."""
-        found = []
+    def notes(self) -> dict[str, str]:
+        """What must be known to read a column: through which network it is seen."""
+        found = {}
         if self._network is not None:
-            found.append(
+            found["FID"] = (
                 f"FID and KID are over the features of {self._network.name}: not to be compared with the "
                 "paper's, whose are Inception's."
             )
         if self.kit is not None and (quality := SerFiq.by_one_of(self.kit.judges())) is not None:
-            found.append(f"SER is by {quality.name}.")
+            found["SER"] = f"SER is by {quality.name}."
         if self._brisque is not None:
-            found.append(f"BRQ is by {self._brisque.name}.")
+            found["BRQ"] = f"BRQ is by {self._brisque.name}."
+        if self.kit is not None and self.kit.contents.perceptual is not None:
+            found["LPIPS"] = "LPIPS is version 0.1 on AlexNet."
         return found
 
     def _pictures(self, arm: str, prompt: str, kind: str, look: Look) -> Seen:

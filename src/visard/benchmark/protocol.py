@@ -154,6 +154,8 @@ def build_protocol(
     files = {row.name: row.file for row in contents.recognizers}
     if contents.detector is not None:
         files[contents.detector.name] = contents.detector.file
+    if contents.perceptual is not None:
+        files |= {"AlexNet": contents.perceptual.network, "LPIPS": contents.perceptual.weights}
     return Protocol(
         kit=kit.name,
         device=device,

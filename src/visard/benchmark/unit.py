@@ -30,6 +30,7 @@ from visard.errors import BusyError, InputError
 from visard.faces.detector import Detector
 from visard.images import read_image, save_image, to_tensor
 from visard.kits import Kit, open_kit
+from visard.metrics.lpips import Lpips
 from visard.models import load_model
 from visard.personalization import personalize
 from visard.personalization.record import RUN_FILE, library_versions
@@ -181,7 +182,7 @@ class UnitJob:
             progress=progress,
         )
         if optimises and result.protected is not None:
-            self._measure_change(photos[len(photos) // 2 :], result.protected)
+            self._measure_change(photos[len(photos) // 2 :], result.protected, kit.perceptual())
 
     def make_pictures(self, kit: Kit) -> None:
         """The pictures of an arm that trains nothing: words alone, or another arm's pictures changed."""
@@ -264,8 +265,10 @@ class UnitJob:
             return torch.cat([reference, changed]), Remembered(found.name, found.setting, faces)
         return changed, Remembered(found.name, found.setting, faces[half:])
 
-    def _measure_change(self, photos: Tensor, optimised: Tensor) -> None:
+    def _measure_change(self, photos: Tensor, optimised: Tensor, lpips: Lpips | None) -> None:
         found = {"psnr": psnr(optimised, photos), "ssim": ssim(optimised, photos)}
+        if lpips is not None:
+            found["lpips"] = float(lpips(optimised, photos).mean())
         whole = {name: value for name, value in found.items() if math.isfinite(value)}
         atomic_write(self.folder / CHANGE_FILE, json.dumps(whole).encode())
 

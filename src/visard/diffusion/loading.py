@@ -81,6 +81,26 @@ def load_tokenizer(folder: Path, **options: Any) -> Any:
         raise ModelError(f"{folder} cannot be loaded: {error}", AGAIN) from error
 
 
+def load_network(kind: Any, folder: Path, **options: Any) -> Any:
+    """Load one network strictly: the libraries would fill in what is missing with random weights.
+
+    kind: its class, with `from_pretrained`, which gets the options. Raises ModelError.
+    """
+    try:
+        with quiet():
+            network, report = kind.from_pretrained(
+                folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **options
+            )
+    except (OSError, ValueError, RuntimeError, TypeError, KeyError, SafetensorError) as error:
+        raise ModelError(f"{folder} cannot be loaded: {error}", AGAIN) from error
+    for name in ("missing_keys", "mismatched_keys"):
+        if names := sorted(map(str, report[name])):
+            what = name.removesuffix("_keys")
+            raise ModelError(f"{folder} has {len(names)} {what} weights, such as {names[0]}.", AGAIN)
+    refuse_not_finite(network, str(folder))
+    return network
+
+
 def refuse_not_finite(network: nn.Module, what: str) -> None:
     """Raise ModelError when the network holds NaN or infinity."""
     if names := not_finite(network):
@@ -106,21 +126,8 @@ def quiet() -> Iterator[None]:
 
 
 def _load_network(folder: Path, part: str, dtype: torch.dtype) -> Any:
-    """Load one network strictly: the libraries would fill in what is missing with random weights."""
     options = {
         "dtype" if part in TEXT_ENCODERS else "torch_dtype": dtype,
         "variant": variant_of(folder, part),
-        "use_safetensors": True,
-        "output_loading_info": True,
     }
-    try:
-        with quiet():
-            network, report = NETWORKS[part].from_pretrained(folder / part, **options)
-    except (OSError, ValueError, RuntimeError, TypeError, KeyError, SafetensorError) as error:
-        raise ModelError(f"{folder / part} cannot be loaded: {error}", AGAIN) from error
-    for kind in ("missing_keys", "mismatched_keys"):
-        if names := sorted(map(str, report[kind])):
-            what = kind.removesuffix("_keys")
-            raise ModelError(f"{folder / part} has {len(names)} {what} weights, such as {names[0]}.", AGAIN)
-    refuse_not_finite(network, str(folder / part))
-    return network
+    return load_network(NETWORKS[part], folder / part, **options)

@@ -25,11 +25,14 @@ CHECK_ROW = "Check the row's architecture and config, or whether this is the fil
 DAMAGED = "It may be damaged; copy or download it again."
 
 
-def load_weights(network: nn.Module, file: str | Path, *, state: str = "", prefix: str = "") -> None:
+def load_weights(
+    network: nn.Module, file: str | Path, *, state: str = "", prefix: str = "", advice: str = CHECK_ROW
+) -> None:
     """Load every key of `file` (safetensors, or a torch file read without running its code) into `network`.
 
     state: the entry of a checkpoint that holds the weights (Lightning: "state_dict").
     prefix: what the wanted keys begin with ("model."); other keys are left out.
+    advice: what to do about other keys or shapes.
     Raises ModelError: no such file, damaged, other keys or shapes, numbers that are not finite.
     """
     tensors = _read(Path(file), state)
@@ -41,7 +44,8 @@ def load_weights(network: nn.Module, file: str | Path, *, state: str = "", prefi
     expected = network.state_dict()
     # How often BatchNorm was updated is not needed to use it, and many published files leave it out.
     counters = {key for key in expected if key.endswith("num_batches_tracked")}
-    _check_keys(file, tensors, expected, counters)
+    if misfit := _misfit(tensors, expected, counters, prefix):
+        raise ModelError(f"{file}{misfit}.", advice)
     network.load_state_dict({**{key: expected[key] for key in counters}, **tensors}, strict=True)
 
 
@@ -78,20 +82,16 @@ def _check_finite(file: str | Path, tensors: dict[str, Tensor]) -> None:
             raise ModelError(f"{file}: {key} holds negative variances.", DAMAGED)
 
 
-def _check_keys(
-    file: str | Path, tensors: dict[str, Tensor], expected: dict[str, Tensor], optional: set[str]
-) -> None:
+def _misfit(tensors: dict[str, Tensor], expected: dict[str, Tensor], optional: set[str], prefix: str) -> str:
+    """What keys or shapes are wrong, as the end of a sentence about the file; "" if none is."""
     missing = sorted(expected.keys() - tensors.keys() - optional)
     if missing:
-        raise ModelError(
-            f"{file} lacks {len(missing)} of {len(expected)} weights, {missing[0]} among them.", CHECK_ROW
-        )
+        return f" lacks {len(missing)} of {len(expected)} weights, {prefix}{missing[0]} among them"
     unknown = sorted(tensors.keys() - expected.keys())
     if unknown:
-        raise ModelError(
-            f"{file} has {len(unknown)} weights the network has not, {unknown[0]} among them.", CHECK_ROW
-        )
+        return f" has {len(unknown)} weights the network has not, {prefix}{unknown[0]} among them"
     for key, value in tensors.items():
         if value.shape != expected[key].shape:
             found, wanted = tuple(value.shape), tuple(expected[key].shape)
-            raise ModelError(f"{file}: {key} has shape {found} where {wanted} is needed.", CHECK_ROW)
+            return f": {prefix}{key} has shape {found} where {wanted} is needed"
+    return ""

@@ -21,7 +21,8 @@ from visard.faces.recognizer import Recognizer, prototype
 from visard.faces.refinement import RefinedDetector
 from visard.faces.regressor import FaceRegressor
 from visard.faces.scrfd import Scrfd
-from visard.kits import Encoder, Kit
+from visard.kits import Kit
+from visard.metrics.encoders import Encoder
 from visard.metrics.face_success import face_success
 from visard.personalization.personalize import run
 from visard.personalization.settings import PersonalizationSettings

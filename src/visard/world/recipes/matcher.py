@@ -16,7 +16,7 @@ from visard.faces.alignment import warp
 from visard.faces.recognizer import InputSpec
 from visard.faces.recognizer import build as build_network
 from visard.faces.weights import load_weights
-from visard.kits import Encoder
+from visard.metrics.encoders import Encoder
 from visard.metrics.frechet import fid
 from visard.metrics.retrieval import ranks, retrieval_rate
 from visard.world.dataset import Pictures, load
