@@ -163,6 +163,7 @@ def _card(name: str, family: str, instruments: Instruments, bench: Bench) -> Jud
         sha256=instruments.hashes.get(name, ""),
         search_threshold=bench.search,
         match_thresholds={f"{rate:g}": threshold for rate, threshold in bench.matches.items()},
+        real_photos=bench.real_own.numel(),
         real_linked=bench.real_linked,
         real_similarity=float(bench.real_own.double().mean()),
         real_match_rates={f"{rate:g}": bench.real_match_rate(rate) for rate in bench.matches},

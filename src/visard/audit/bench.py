@@ -21,6 +21,9 @@ from visard.metrics.identification import (
 from visard.metrics.identity_similarity import reference_embedding
 from visard.metrics.verification import resampled_thresholds, resolvable, threshold_at
 
+ENOUGH_ENROLLED = 2
+"""Other photos of a person that a real photo should be compared with."""
+
 
 @dataclass(frozen=True)
 class HalfGallery:
@@ -45,6 +48,9 @@ class Bench:
     against other strangers; real_own, real_others (R,), (R, S + N): real photos against their own person
     (that photo left out) and against the gallery with the own column at -inf. `*_draws` are the thresholds of
     every bootstrap draw.
+
+    Real photos are of people who keep two others enrolled, if there are any: a photo against a single other
+    one says little of pictures that are compared with a whole reference.
     """
 
     templates: Tensor
@@ -90,7 +96,8 @@ def build(
     rates = [rate for rate in settings.false_match_rates if resolvable(non_mated.numel(), rate)]
     draws = resampled_thresholds(scores, owner, weights, rates)
     gallery = torch.cat([own_templates, templates])
-    real_own, real_others = _leave_one_out(people, strangers, owner, gallery)
+    everybody = people + [strangers[owner == who] for who in range(count)]
+    real_own, real_others = _leave_one_out(everybody, gallery)
     halves = torch.randperm(count, generator=generator).tensor_split(2)
     to_gallery = strangers @ gallery.T
     return Bench(
@@ -132,20 +139,21 @@ def _half(
     )
 
 
-def _leave_one_out(
-    people: list[Tensor], strangers: Tensor, owner: Tensor, gallery: Tensor
-) -> tuple[Tensor, Tensor]:
-    own, others = [], []
-    everybody = people + [strangers[owner == who] for who in range(int(owner.max()) + 1)]
-    for column, photos in enumerate(everybody):
-        if photos.shape[0] < 2:
-            continue
-        for index in range(photos.shape[0]):
-            rest = torch.cat([photos[:index], photos[index + 1 :]])
-            own.append(photos[index] @ reference_embedding(rest))
-            row = gallery @ photos[index]
-            row[column] = -torch.inf
-            others.append(row)
-    if not own:
-        return torch.empty(0), torch.empty(0, gallery.shape[0])
-    return torch.stack(own), torch.stack(others)
+def left_out(photos: Tensor) -> Tensor:
+    """Each of a person's photos (r, D), r >= 2, against the reference of the others: (r,)."""
+    others = [torch.cat([photos[:index], photos[index + 1 :]]) for index in range(len(photos))]
+    references = torch.stack([reference_embedding(each) for each in others])
+    return (photos * references).sum(1)
+
+
+def _leave_one_out(everybody: list[Tensor], gallery: Tensor) -> tuple[Tensor, Tensor]:
+    """Photos of those who keep `ENOUGH_ENROLLED` others, or where nobody does, of those who keep one."""
+    most = max(len(photos) for photos in everybody)
+    wanted = 1 + min(ENOUGH_ENROLLED, max(1, most - 1))
+    found = {column: photos for column, photos in enumerate(everybody) if len(photos) >= wanted}
+    if not found:
+        return torch.empty(0), torch.empty(0, len(gallery))
+    rows = [photos @ gallery.T for photos in found.values()]
+    for column, row in zip(found, rows, strict=True):
+        row[:, column] = -torch.inf
+    return torch.cat([left_out(photos) for photos in found.values()]), torch.cat(rows)

@@ -114,8 +114,8 @@ def real_accuracy(seen: Evidence) -> Raised:
     for judge in seen.judges:
         if not judge.real_linked >= seen.settings.expected_real:  # also when it is NaN: one photo a person
             yield (
-                f"{judge.real_linked:.0%} of real photos are linked to their own person, expected "
-                f"{seen.settings.expected_real:.0%}. What it cannot link a better judge may.",
+                f"{judge.real_linked:.0%} of {judge.real_photos} real photos are linked to their own person, "
+                f"expected {seen.settings.expected_real:.0%}. What it cannot link a better judge may.",
                 judge.name,
             )
 

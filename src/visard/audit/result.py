@@ -208,13 +208,14 @@ class ArmResult:
 
 @dataclass(frozen=True)
 class JudgeCard:
-    """A judge, its thresholds from strangers' real photos, and how it does on real faces."""
+    """A judge, its thresholds from strangers' real photos, and how it does on `real_photos` real faces."""
 
     name: str
     family: str
     sha256: str
     search_threshold: float
     match_thresholds: dict[str, float]
+    real_photos: int
     real_linked: float
     real_similarity: float
     real_match_rates: dict[str, float]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from visard.audit.bench import Bench, build
+from visard.audit.bench import Bench, build, left_out
 from visard.audit.inputs import AuditSettings, Instruments
 from visard.audit.observe import Faces, observe
 from visard.errors import InputError
@@ -122,7 +122,7 @@ class Panel:
 
 def _recognizer(name: str, bench: Bench, reference: Faces, seen: Mapping[str, Faces]) -> dict[str, Any]:
     """What one recogniser says of everything."""
-    real = bench.real_own[: reference.faces]  # the person stands first
+    real = left_out(reference.embeddings[name])
     return {
         "real": float(real.double().mean()),
         "real_photos": _per_picture(real, reference.has_face),
