@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from visard.errors import ModelError
 from visard.faces.architectures.reduced import REDUCED
-from visard.faces.quality import agreement, serfiq, serfiq_name
+from visard.faces.quality import agreement
 from visard.faces.recognizer import InputSpec, Recognizer
 
 
@@ -52,8 +52,6 @@ def test_the_formula_by_hand() -> None:
     distance = kept * (100 - kept) / (100 * 99 / 2)
     s = 2 / (1 + math.exp(distance))
     assert float(agreement(reader, crops, seeded())) == pytest.approx(s, abs=1e-5)
-    q = 1 / (1 + math.exp(-130 * (s - 0.88)))
-    assert float(serfiq(reader, crops, seeded())) == pytest.approx(q, rel=1e-3, abs=1e-30)
 
 
 def test_the_backbone_runs_once_for_a_whole_batch() -> None:
@@ -91,18 +89,14 @@ def test_networks_without_dropout_are_refused_by_name(name: str) -> None:
     member = REDUCED[name]
     reader = Recognizer(member.build(), name=name, family="test", spec=InputSpec(member.input_size))
     with pytest.raises(ModelError, match=f"{name} has no dropout"):
-        serfiq(reader, torch.zeros(1, 3, member.input_size, member.input_size), seeded())
+        agreement(reader, torch.zeros(1, 3, member.input_size, member.input_size), seeded())
 
 
 def test_a_dropout_of_nothing_is_none() -> None:
     with pytest.raises(ModelError, match="no dropout"):
-        serfiq(recognizer(0.0), colour(1, 0, 0), seeded())
+        agreement(recognizer(0.0), colour(1, 0, 0), seeded())
 
 
 def test_one_pass_agrees_with_nobody() -> None:
     with pytest.raises(ValueError, match="two passes"):
         agreement(recognizer(), colour(1, 0, 0), seeded(), passes=1)
-
-
-def test_the_score_is_labelled_with_its_backbone() -> None:
-    assert serfiq_name(recognizer()) == "SER-FIQ (linear, 100 passes, alpha 130, r 0.88)"

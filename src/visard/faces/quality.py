@@ -11,9 +11,6 @@ from torch import Tensor
 from visard.errors import ModelError
 from visard.faces.recognizer import Recognizer
 
-STEEPNESS, CENTRE = 130.0, 0.88
-"""Of the reported scale, as the authors chose them for their ArcFace: no two backbones share one."""
-
 
 @runtime_checkable
 class Forgetful(Protocol):
@@ -26,19 +23,12 @@ class Forgetful(Protocol):
 
 
 @torch.no_grad()
-def serfiq(recognizer: Recognizer, crops: Tensor, generator: torch.Generator, passes: int = 100) -> Tensor:
-    """Quality (B,) in [0, 1] of aligned crops (B, 3, S, S) in [-1, 1]: q = 1 / (1 + exp(-130 (s - 0.88))).
-
-    Comparable under one recogniser alone: print `serfiq_name` beside it. Raises ModelError.
-    """
-    return (STEEPNESS * (agreement(recognizer, crops, generator, passes) - CENTRE)).sigmoid()
-
-
-@torch.no_grad()
 def agreement(recognizer: Recognizer, crops: Tensor, generator: torch.Generator, passes: int = 100) -> Tensor:
     """s = 2 / (1 + exp(d)) in (0, 1], (B,): d is the mean distance between embeddings under dropout.
 
-    The backbone runs once, dropout and what follows it `passes` times. Raises ModelError, ValueError.
+    Of aligned crops (B, 3, S, S) in [-1, 1]. Comparable under one recogniser alone; the authors' later scale,
+    1 / (1 + exp(-130 (s - 0.88))), is of one backbone. The network runs once, dropout and what follows it
+    `passes` times. Raises ModelError, ValueError.
     """
     network = recognizer.network
     if not isinstance(network, Forgetful) or network.dropout_rate == 0:
@@ -57,8 +47,3 @@ def agreement(recognizer: Recognizer, crops: Tensor, generator: torch.Generator,
             embeddings = F.normalize(network.readout(each * (chance.to(each) < keep) / keep), dim=1)
             scores.append(2 * torch.sigmoid(-F.pdist(embeddings).mean()))
     return torch.stack(scores)
-
-
-def serfiq_name(recognizer: Recognizer, passes: int = 100) -> str:
-    """What a report calls the score."""
-    return f"SER-FIQ ({recognizer.name}, {passes} passes, alpha {STEEPNESS:g}, r {CENTRE:g})"
