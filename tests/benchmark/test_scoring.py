@@ -13,14 +13,18 @@ from visard.faces.recognizer import InputSpec, Recognizer
 
 
 class Colour(nn.Module):
-    """A colour as it is: its channels are the embedding."""
+    """A colour as it is: its channels, from 0 to `length`, are the embedding."""
+
+    def __init__(self, length: float) -> None:
+        super().__init__()
+        self.length = length
 
     def forward(self, crops: Tensor) -> Tensor:
-        return crops.mean((2, 3)) + 1
+        return (crops.mean((2, 3)) + 1) / 2 * self.length
 
 
-def judge(name: str) -> Recognizer:
-    return Recognizer(Colour(), name=name, family="", spec=InputSpec(8))
+def judge(name: str, length: float = 2.0) -> Recognizer:
+    return Recognizer(Colour(length), name=name, family="", spec=InputSpec(8))
 
 
 ORANGE = (0.8, 0.6, 0.0)
@@ -35,8 +39,12 @@ def panel() -> Panel:
 
 def score(panel: Panel, *pictures: Shade) -> tuple[dict[str, Any], dict[str, Any]]:
     """All scores, and the judge's figures of the one prompt."""
+    return score_by(panel, "judge", *pictures)
+
+
+def score_by(panel: Panel, judge: str, *pictures: Shade) -> tuple[dict[str, Any], dict[str, Any]]:
     scores = panel.score(colours(RED, RED), {"a prompt": colours(*pictures)}).report
-    return scores, scores["judges"]["judge"]["prompts"]["a prompt"]
+    return scores, scores["judges"][judge]["prompts"]["a prompt"]
 
 
 def test_hand_computed_figures(panel: Panel) -> None:
@@ -75,6 +83,25 @@ def test_surrogates_are_kept_apart(panel: Panel) -> None:
     scores, _ = score(panel, RED)
     assert list(scores["judges"]) == ["judge"]
     assert list(scores["surrogates"]) == ["surrogate"]
+
+
+def test_a_magface_is_also_searched_by_quality() -> None:
+    """The picture is .5 like the person, in clear photos, and .4 like two strangers in faint ones."""
+    faint, picture = (0.0, 0.1, 0.0), (0.5, 0.4, 0.7681146)
+    strangers, owner = colours(faint, faint, faint, faint), torch.tensor([0, 0, 1, 1])
+    panel = Panel(SeesColour(), [judge("magface_r100", 30.0), judge("other")], [], strangers, owner)
+    scores, figures = score_by(panel, "magface_r100", picture, BLACK)
+    assert figures["rank_1_detected"] == 1.0
+    # QMagFace: .5 + (.063 - .077) * 30 = .07 of the person, .4 + (.050 - .077) * 3 = .32 of the strangers.
+    assert scores["retrieval"] == {
+        "qmagface_r100": {
+            "prompts": {
+                "a prompt": {"rank_1": 0.0, "rank_1_detected": 0.0, "rank_5": 0.5, "rank_5_detected": 1.0}
+            }
+        }
+    }
+    scores, _ = score_by(panel, "magface_r100", BLACK)
+    assert scores["retrieval"]["qmagface_r100"]["prompts"]["a prompt"]["rank_1_detected"] is None
 
 
 def test_match_rates_use_thresholds_of_strangers_and_count_every_picture() -> None:

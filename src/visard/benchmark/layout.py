@@ -23,7 +23,7 @@ ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 LATEX_ARROWS = {"higher": r"$\uparrow$", "lower": r"$\downarrow$", "": ""}
 NOTES = {
     "SER": "SER is 2 sigmoid(-mean distance under dropout), comparable under one recogniser alone.",
-    "QMagFace": "Under QMagFace, ours are the plain cosines of the kit's MagFace.",
+    "QMagFace": "QMagFace is the kit's MagFace with its authors' constants.",
     "BRQ": "BRQ takes a trained BRISQUE model ([brisque] in a kit); unnaturalness, the distance of the same "
     "features from those of the clean photos, needs none.",
     "LPIPS": "LPIPS takes a perceptual network ([perceptual] in a kit).",

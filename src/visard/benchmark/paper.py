@@ -44,7 +44,11 @@ NOISE = ("Random signs", "random")
 """As much noise without aim: what perturbing and fewer photos do by themselves. No paper has this row."""
 DIAL = (("IDDM (rho = 0.1)", "0.1"), ("IDDM (rho = 0.3)", "0.3"), ("IDDM (rho = 0.5)", "0.5"))
 
-JUDGES = {"AdaFace": ("adaface",), "QMagFace": ("qmagface", "magface"), "ElasticFace": ("elasticface",)}
+JUDGES: dict[str, tuple[str, ...]] = {
+    "AdaFace": ("adaface",),
+    "QMagFace": ("qmagface",),
+    "ElasticFace": ("elasticface",),
+}
 SURROGATES = {
     "IRSE50": ("irse50", "irse"),
     "IR152": ("ir152", "ir"),

@@ -13,7 +13,9 @@ from visard.audit.bench import Bench, build, left_out
 from visard.audit.inputs import AuditSettings, Instruments
 from visard.audit.observe import Faces, observe
 from visard.errors import InputError
+from visard.faces.alignment import align
 from visard.faces.detector import Detector
+from visard.faces.qmagface import quality_aware_similarity
 from visard.faces.recognizer import Recognizer
 from visard.metrics.identification import tpir
 from visard.metrics.identity_similarity import identity_similarity
@@ -22,6 +24,8 @@ from visard.metrics.verification import match_rate
 from visard.progress import silent
 from visard.storage import finite
 
+MAGFACE = "magface"
+"""Begins the name of judges whose features are the longer the better the picture."""
 MATCH_RATES = (1e-2, 1e-3)
 SETTINGS = AuditSettings(false_match_rates=MATCH_RATES, draws=1)
 """One draw: intervals come from resampling people, once all are scored."""
@@ -38,6 +42,8 @@ class Strangers:
 @dataclass(frozen=True)
 class Examination:
     """Figures as plain JSON, and what they come from: "recogniser/prompt" -> (P, 1 + N) similarities.
+
+    Under "retrieval" stands QMagFace: a MagFace judge's features under a score that knows their quality.
 
     The person's column stands first; a picture without a face is a row of NaN.
     """
@@ -70,6 +76,11 @@ class Panel:
         whose = owner[faces.has_face]
         _, dense = torch.unique(whose, return_inverse=True)  # a stranger without a face is not in the gallery
         self.strangers = Strangers(faces, dense)
+        self.searched_by_quality = {
+            judge: self._templates(_features(judge, photos, faces))
+            for judge in judges
+            if judge.name.split("_")[0] == MAGFACE
+        }
 
     def score(self, clean: Tensor, pictures: Mapping[str, Tensor]) -> Examination:
         """Judge pictures, prompt -> (P, 3, H, W), against the clean photos (R, 3, H, W) of one person.
@@ -98,7 +109,35 @@ class Panel:
                 report[role][name] = _recognizer(name, bench, reference, seen)
                 for prompt, faces in seen.items():
                     similarities[f"{name}/{prompt}"] = _spread(_similarities(name, bench, faces), faces)
+        report["retrieval"] = {
+            f"q{judge.name}": {"prompts": self._searches(judge, (clean, reference), pictures, seen)}
+            for judge in self.searched_by_quality
+        }
         return Examination(report, similarities)
+
+    def _searches(
+        self,
+        judge: Recognizer,
+        person: tuple[Tensor, Faces],
+        pictures: Mapping[str, Tensor],
+        seen: Mapping[str, Faces],
+    ) -> dict[str, Any]:
+        """Retrieval by QMagFace's score; a template is the mean of its photos' features."""
+        own = _features(judge, *person).mean(0, keepdim=True)
+        templates = torch.cat([own, self.searched_by_quality[judge]])
+        found = {}
+        for prompt, faces in seen.items():
+            similarities = torch.empty(0, len(templates))
+            if faces.faces:
+                features = _features(judge, pictures[prompt], faces)
+                similarities = quality_aware_similarity(features, templates)
+            found[prompt] = _retrieval(similarities, faces.pictures)
+        return found
+
+    def _templates(self, features: Tensor) -> Tensor:
+        """The strangers', of the features of their faces (F, D)."""
+        owner = self.strangers.owner
+        return torch.stack([features[owner == who].mean(0) for who in range(int(owner.max()) + 1)])
 
     def _bench(self, name: str, reference: Faces) -> Bench:
         return build(
@@ -152,22 +191,38 @@ def _figures(bench: Bench, similarities: Tensor, has_face: Tensor) -> dict[str, 
     pictures = has_face.numel()
     own, true = similarities[:, 0], torch.zeros(len(similarities), dtype=torch.long)
     mean = identity_similarity(own, pictures)
-    places = ranks(similarities, true)
     spread = torch.full((pictures,), -torch.inf)
     spread[has_face] = own
     return {
         "similarity": finite(mean.detected),
         "similarity_all": mean.overall,
         "strangers": finite(float(similarities[:, 1:].double().mean())),
-        "rank_1": retrieval_rate(places, 1, pictures),
-        "rank_1_detected": finite(retrieval_rate(places, 1)),
-        "rank_5": retrieval_rate(places, 5, pictures),
-        "rank_5_detected": finite(retrieval_rate(places, 5)),
+        **_retrieval(similarities, pictures),
         "bottom_rank": finite(median_rank(rank_from_bottom(similarities, true))),
         "linked": tpir(similarities, true, bench.search, pictures),
         **{f"tmr@{rate:g}": match_rate(spread, threshold) for rate, threshold in bench.matches.items()},
         "similarities": _per_picture(own, has_face),
     }
+
+
+def _retrieval(similarities: Tensor, pictures: int) -> dict[str, Any]:
+    """Rk-U of all pictures, and of those with a face (F, 1 + N)."""
+    places = ranks(similarities, torch.zeros(len(similarities), dtype=torch.long))
+    return {
+        "rank_1": retrieval_rate(places, 1, pictures),
+        "rank_1_detected": finite(retrieval_rate(places, 1)),
+        "rank_5": retrieval_rate(places, 5, pictures),
+        "rank_5_detected": finite(retrieval_rate(places, 5)),
+    }
+
+
+@torch.no_grad()
+def _features(judge: Recognizer, pictures: Tensor, faces: Faces) -> Tensor:
+    """What a judge sees in the faces (F, D), not normalised."""
+    if not faces.faces:
+        return torch.empty(0, judge.dimension)
+    crops = align(pictures[faces.has_face], faces.landmarks, judge.spec.size, judge.target)
+    return torch.cat([judge.features(each).float().cpu() for each in torch.split(crops, SETTINGS.batch)])
 
 
 def _per_picture(values: Tensor, has_face: Tensor) -> list[float | None]:

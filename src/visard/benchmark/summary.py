@@ -67,7 +67,7 @@ class Summary:
 
     def member(self, *families: str) -> str:
         """The kit's recogniser of the first family that it has ("arcface_r100" of "arcface"), or ""."""
-        known = [*self.recognizers("judges"), *self.recognizers("surrogates")]
+        known = [name for role in ROLES for name in self.recognizers(role)]
         for family in families:
             for name in known:
                 if name == family or name.startswith(f"{family}_"):
@@ -83,10 +83,12 @@ class Summary:
         return list(dict.fromkeys(row.prompt for row in self.rows))
 
     def recognizers(self, role: str) -> list[str]:
-        """Names of the judges or the surrogates."""
+        """Names of those of one of the `ROLES`."""
         return list(dict.fromkeys(row.recognizer for row in self.rows if row.role == role))
 
 
+ROLES = ("judges", "surrogates", "retrieval")
+"""Of recognisers; those of the last do nothing but search."""
 SHARES = (FSR, "rank_", "linked", "tmr@")
 """Names of figures that count cases begin with these."""
 Place = tuple[int, int, str]
@@ -170,10 +172,11 @@ def _values(result: Result) -> Iterator[tuple[Series, str, float]]:
         for figure, value in each.items():
             if figure not in ("pictures", "faces"):
                 yield ("", "", figure), prompt, math.nan if value is None else value
-    for role in ("judges", "surrogates"):
-        for name, scores in result.scores[role].items():
+    for role in ROLES:
+        for name, scores in result.scores.get(role, {}).items():
             for prompt, figures in scores["prompts"].items():
-                yield (role, name, "real"), prompt, scores["real"]
+                if "real" in scores:
+                    yield (role, name, "real"), prompt, scores["real"]
                 for figure, value in figures.items():
                     if not isinstance(value, list):
                         yield (role, name, figure), prompt, math.nan if value is None else value
