@@ -159,6 +159,9 @@ def test_several_figures_are_averaged_for_every_person_first() -> None:
     assert found.value == pytest.approx(0.15)
     assert (found.low, found.high) == pytest.approx((alone.low / 2, alone.high / 2))
     assert alone == value(summarize(results), "none", ONE)
+    shares = mean_over_figures(results, "none", ONE, [("arcface", "rank_1")] * 2)
+    assert (shares.value, shares.low) == (0.0, 0.0)
+    assert shares.high == pytest.approx(3 / len({each.unit.person for each in results}))  # rule of three
 
 
 def test_a_kit_has_a_member_of_a_family() -> None:

@@ -153,7 +153,8 @@ def mean_over_figures(
             if result.unit.arm == arm and (recognizer, figure) in values:
                 values[recognizer, figure][result.unit.person, result.unit.seed, of] = value
     each = [_per_person(_of_prompt(found, prompt), people) for found in values.values()]
-    return _mean(torch.stack(each).mean(0), chosen)
+    share = all(figure.startswith(SHARES) for _, figure in figures)
+    return _mean(torch.stack(each).mean(0), chosen, share=share)
 
 
 def shared_people(results: Sequence[Result]) -> list[Result]:
