@@ -48,6 +48,20 @@ def test_overrides_reach_the_units_settings_and_their_key(kit: str, protocol: Pr
     assert unit.key(other) != unit.key(protocol)
 
 
+def test_a_kit_that_perturbs_otherwise_is_another_protocol(
+    kit: str, protocol: Protocol, tmp_path: Path
+) -> None:
+    protocol.claim(tmp_path)
+    edited = Path(kit).with_name("edited.toml")
+    contents = Path(kit).read_text(encoding="utf-8")
+    edited.write_text(f"{contents}\n[protection]\naspl = {{ rounds = 3 }}\n", encoding="utf-8")
+    other = build_protocol(open_kit(edited), {}, SAMPLING, LINEUP)
+    assert other.protection == {"aspl": {"rounds": 3}}
+    assert Unit(7, "aspl", 0).key(other) != Unit(7, "aspl", 0).key(protocol)
+    with pytest.raises(InputError, match=r"differs in protection"):
+        other.claim(tmp_path)
+
+
 def test_a_misspelt_override_is_answered_with_the_nearest(kit: str) -> None:
     with pytest.raises(InputError) as caught:
         build_protocol(open_kit(kit), parse_overrides(["decoupling.tmax=999"]), SAMPLING, LINEUP)

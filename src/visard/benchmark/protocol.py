@@ -51,12 +51,16 @@ class Lineup:
 
 @dataclass(frozen=True)
 class Protocol:
-    """What all units of a folder share; models: name -> digest of its weights."""
+    """What all units of a folder share.
+
+    models: name -> digest of its weights; protection: the kit's settings for arms that perturb photos.
+    """
 
     kit: str
     device: str
     models: dict[str, str]
     settings: PersonalizationSettings
+    protection: dict[str, Any]
     sampling: Sampling
     lineup: Lineup
     people: str = ""
@@ -162,6 +166,7 @@ def build_protocol(
         models={name: kit.digest(file) for name, file in files.items()}
         | {"base model": kit.backbone().fingerprint()},
         settings=PersonalizationSettings().with_preset(kit.personalization).with_preset(overrides),
+        protection=_plain(dict(kit.protection)),
         sampling=sampling,
         lineup=lineup,
         people=people,

@@ -251,7 +251,7 @@ class UnitJob:
             **({"fidelity": "released"} if self.method.released else {}),
         }
         protected = protect(
-            ProtectionSettings().with_preset(kit.protection).with_preset(settings),
+            ProtectionSettings().with_preset(self.protocol.protection).with_preset(settings),
             originals,
             kit.backbone(),
             folder=self.folder / "protected",
