@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from support.kits import face_in_the_middle, write_brisque
 from visard.benchmark import job, layout, pareto
 from visard.benchmark.catalogue import cost
 from visard.benchmark.gallery import draw as draw_gallery
-from visard.benchmark.measures import Cell, Measures
+from visard.benchmark.measures import Cell, Measures, pooled
 from visard.benchmark.paper import DSLR, PHOTO, TABLE_7
 from visard.benchmark.pareto import Point, front
 from visard.benchmark.protocol import Protocol, Unit, build_protocol
@@ -137,6 +138,19 @@ def test_cells_are_those_of_the_units(sliced: Path) -> None:
     assert 0 <= d_sys.value <= 1
     assert d_sys.note.startswith("chance 0.")
     assert measured.cell("eta-0.5", Column("ISM", (ISM,), PHOTO)) is None
+
+
+def test_an_interval_does_not_go_below_what_a_figure_can_be() -> None:
+    mean = lambda people: sum(people) / len(people)  # noqa: E731
+    found, bounded = pooled(mean, [0, 0, 0, 10]), pooled(mean, [0, 0, 0, 10], least=0.0)
+    assert found is not None
+    assert bounded is not None
+    assert found.low < 0 == bounded.low
+    assert found.high == bounded.high
+    alone = pooled(mean, [5], least=0.0)
+    assert alone is not None
+    assert math.isnan(alone.low)
+    assert pooled(mean, []) is None
 
 
 def test_a_table_in_three_formats(sliced: Path, tmp_path: Path) -> None:

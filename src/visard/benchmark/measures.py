@@ -142,7 +142,7 @@ class Measures:
             for result in self._mine(arm)
             if figure.key in result.scores.get("change", {})
         }
-        return _pooled(lambda people: mean(values[each] for each in people), list(values))
+        return pooled(lambda people: mean(values[each] for each in people), list(values))
 
     def linkability(self, arm: str, prompt: str, figure: Figure) -> Cell | None:
         """D_sys of all people's scores, beside what strangers in their places give."""
@@ -165,7 +165,7 @@ class Measures:
             mine = torch.cat([each for person in people for each in rows[person]])
             return d_sys(mine[:, 0], mine[:, 1:].flatten())
 
-        return _pooled(of, list(rows), f"chance {sum(null) / len(null):.2f}")
+        return pooled(of, list(rows), f"chance {sum(null) / len(null):.2f}", least=0.0)
 
     def frechet(self, arm: str, prompt: str, figure: Figure) -> Cell | None:
         """FID or KID of all people's pictures against their clean photos."""
@@ -183,7 +183,8 @@ class Measures:
                 return fid(mine.features, real.features)
             return kid_between_people(mine.features, real.features, mine.people, real.people)
 
-        return _pooled(of, self.people, f"n = {len(drawn.features)}, {len(photos.features)}")
+        least = 0.0 if figure.key == "fid" else -math.inf  # KID is unbiased, and so may be below nothing
+        return pooled(of, self.people, f"n = {len(drawn.features)}, {len(photos.features)}", least)
 
     def unnaturalness(self, arm: str, prompt: str, figure: Figure) -> Cell | None:
         """Distance of the pictures' BRISQUE features from those of the clean photos."""
@@ -191,9 +192,10 @@ class Measures:
         if len(photos.features) < ENOUGH_PHOTOS:
             return None
         drawn = self._pictures(arm, prompt, "brisque", brisque_features)
-        return _pooled(
+        return pooled(
             lambda people: float(feature_distance(drawn.of(people).features, photos.features).mean()),
             self.people,
+            least=0.0,
         )
 
     def brisque(self, arm: str, prompt: str, figure: Figure) -> Cell | None:
@@ -202,7 +204,7 @@ class Measures:
         if model is None:
             return None
         drawn = self._pictures(arm, prompt, "brisque", brisque_features)
-        return _pooled(lambda people: float(model.score(drawn.of(people).features).mean()), self.people)
+        return pooled(lambda people: float(model.score(drawn.of(people).features).mean()), self.people)
 
     @property
     def notes(self) -> dict[str, str]:
@@ -254,13 +256,20 @@ class Measures:
         return self.summary.member(*figure.of)
 
 
-def _pooled(
-    statistic: Callable[[Sequence[int]], float], people: Sequence[int], note: str = ""
+def pooled(
+    statistic: Callable[[Sequence[int]], float],
+    people: Sequence[int],
+    note: str = "",
+    least: float = -math.inf,
 ) -> Cell | None:
-    """A figure of all people at once, with the jackknife's interval; None without any people."""
+    """A figure of all people at once, with the jackknife's interval; None without any people.
+
+    least: what the figure cannot be below, and the interval, which is symmetric, is not said to be.
+    """
     if not people:
         return None
-    return Cell(statistic(people), *jackknife_interval(statistic, people), note)
+    low, high = jackknife_interval(statistic, people)
+    return Cell(statistic(people), low if math.isnan(low) else max(low, least), high, note)
 
 
 POOLED: dict[str, Callable[[Measures, str, str, Figure], Cell | None]] = {
