@@ -8,6 +8,7 @@ import json
 import math
 import shutil
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -241,6 +242,22 @@ def test_the_front_holds_what_nothing_beats() -> None:
     found = [point("a", 0.1, 0.5), point("b", 0.2, 0.4), point("c", 0.3, 0.9), point("d", 0.3, 0.8)]
     assert [each.title for each in front(found)] == ["a", "c"]
     assert front([]) == []
+
+
+def test_words_beside_points_leave_each_other_room() -> None:
+    places = [(200.0, 200.0), (205.0, 203.0), (210.0, 206.0), (300.0, 100.0)]
+    found = pareto.labels(["a long name", "another name", "a third name", "far"], places)
+    boxes = [
+        (x - (84 if anchor == "end" else 0), y, x + (0 if anchor == "end" else 84), y + pareto.LINE)
+        for x, y, anchor in found
+    ]
+    assert all(pareto.shared(one, other) < 100 for one, other in combinations(boxes, 2))
+    assert found[3] == (308.0, 94.0, "start")
+
+
+def test_ticks_are_round_and_inside() -> None:
+    assert pareto.ticks(0.25, 0.79) == pytest.approx([0.3, 0.4, 0.5, 0.6, 0.7])
+    assert pareto.ticks(0.0, 1.0) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
 
 
 def test_time_that_runs_out_in_a_training_costs_nothing(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -14,14 +15,21 @@ from visard.benchmark.table import Table
 WIDTH, HEIGHT = 640.0, 440.0
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 150.0, 20.0, 52.0
 TICKS = 5
-LINE, WORDS = 14.0, 120.0
-"""Height of a line of words, and what the longest one takes in width."""
+"""At least so many on an axis."""
+LINE, LETTER = 14.0, 7.0
+"""Height of a line of words, and what a letter takes in width."""
+RADIUS = 4.0
 AGREEMENT = "agreement"
 NAMES = {AGREEMENT: "attributes that agree with the photos", FSR: "pictures with a face"}
 STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#1a1a1a}.faint{fill:#6b6b6b}"
-    "path{stroke:#6b6b6b;fill:none}.front{stroke:#0b63ce;stroke-dasharray:5 3}circle{fill:#0b63ce}"
+    ".label{paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round}"
+    "path{stroke:#6b6b6b;fill:none}.interval{stroke:#c4c4c4}"
+    ".front{stroke:#0b63ce;stroke-dasharray:5 3}circle{fill:#0b63ce}"
 )
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
 
 
 @dataclass(frozen=True)
@@ -72,24 +80,26 @@ def draw(table: Table, measured: Measures) -> str:
         return HEIGHT - BOTTOM - (value - low_y) / (high_y - low_y) * (HEIGHT - TOP - BOTTOM)
 
     body = [f'<path d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>']
-    for step in range(TICKS + 1):
-        at_x = low_x + step / TICKS * (high_x - low_x)
-        at_y = low_y + step / TICKS * (high_y - low_y)
-        body.append(_text(x(at_x), HEIGHT - BOTTOM + 18, f"{at_x:.2f}", "middle", faint=True))
-        body.append(_text(LEFT - 8, y(at_y) + 4, f"{at_y:.2f}", "end", faint=True))
+    for value in ticks(low_x, high_x):
+        body.append(_text(x(value), HEIGHT - BOTTOM + 18, f"{value:.2f}", "middle", "faint"))
+    for value in ticks(low_y, high_y):
+        body.append(_text(LEFT - 8, y(value) + 4, f"{value:.2f}", "end", "faint"))
     body.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, "similarity to the person: ISM", "middle"))
     body.append(_text(LEFT, TOP - 6, f"usefulness: {NAMES[useful]}", "start"))
+    for point in found:
+        across, up = x(point.x.value), y(point.y.value)
+        ways = [f"M{x(low):.1f} {up:.1f}H{x(high):.1f}" for low, high in _bounds(point.x)]
+        ways += [f"M{across:.1f} {y(low):.1f}V{y(high):.1f}" for low, high in _bounds(point.y)]
+        body += [f'<path class="interval" d="{way}"/>' for way in ways]
     line = "L".join(f"{x(each.x.value):.1f} {y(each.y.value):.1f}" for each in front(found))
     if line:
         body.append(f'<path class="front" d="M{line}"/>')
-    for point in found:
-        across, up = x(point.x.value), y(point.y.value)
-        body += [f'<path d="M{x(low):.1f} {up:.1f}H{x(high):.1f}"/>' for low, high in _bounds(point.x)]
-        body += [f'<path d="M{across:.1f} {y(low):.1f}V{y(high):.1f}"/>' for low, high in _bounds(point.y)]
-        body.append(f'<circle cx="{across:.1f}" cy="{up:.1f}" r="4"/>')
     places = [(x(each.x.value), y(each.y.value)) for each in found]
-    for point, (across, up) in zip(found, _labels(places), strict=True):
-        body.append(_text(across, up, point.title, "start"))
+    body += [f'<circle cx="{across:.1f}" cy="{up:.1f}" r="{RADIUS:g}"/>' for across, up in places]
+    for point, (across, up, anchor) in zip(
+        found, labels([each.title for each in found], places), strict=True
+    ):
+        body.append(_text(across, up, point.title, anchor, "label"))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img">'
         f"<title>{escape(table.caption)}</title><style>{STYLE}</style>"
@@ -97,18 +107,44 @@ def draw(table: Table, measured: Measures) -> str:
     )
 
 
-def _labels(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Where the words beside points begin: to the right, as far above or below as the others leave free."""
-    taken: list[tuple[float, float]] = []
-    for across, up in places:
-        shifts = sorted((LINE * step for step in range(-len(places), len(places) + 1)), key=abs)
-        free = (
-            (across + 8, up - 6 + shift)
-            for shift in shifts
-            if all(abs(across + 8 - x) > WORDS or abs(up - 6 + shift - y) >= LINE for x, y in taken)
+def labels(titles: Sequence[str], places: Sequence[tuple[float, float]]) -> list[tuple[float, float, str]]:
+    """Where the words beside points begin or end: as near as other words and points leave free."""
+    dots = [(across - RADIUS, up - RADIUS, across + RADIUS, up + RADIUS) for across, up in places]
+    taken: list[Box] = []
+    found = []
+    for title, (across, up) in zip(titles, places, strict=True):
+        chosen = min(
+            _beside((len(title) + 1) * LETTER, across, up),
+            key=lambda each: sum(shared(each[1], other) for other in (*taken, *dots)),
         )
-        taken.append(next(free, (across + 8, up - 6)))
-    return taken
+        found.append(chosen[0])
+        taken.append(chosen[1])
+    return found
+
+
+def _beside(width: float, across: float, up: float) -> Iterator[tuple[tuple[float, float, str], Box]]:
+    """Places for words of that width, the nearest first, and the boxes they fill."""
+    for shift in (-6.0, 10.0, -6.0 - LINE, 10.0 + LINE, -6.0 - 2 * LINE, 10.0 + 2 * LINE):
+        for anchor, start in (("start", across + 8), ("end", across - 8 - width)):
+            at = across + 8 if anchor == "start" else across - 8
+            box = (start, up + shift - LINE + 3, start + width, up + shift + 3)
+            if start > LEFT:
+                yield (at, up + shift, anchor), box
+
+
+def shared(one: Box, other: Box) -> float:
+    """The area that two boxes have in common."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return max(0.0, width) * max(0.0, height)
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Round values of an axis, steps of 1, 2 or 5."""
+    rough = (high - low) / TICKS
+    power = 10 ** math.floor(math.log10(rough))
+    step = max(each * power for each in (1, 2, 5) if each * power <= rough)
+    return [index * step for index in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _range(intervals: Sequence[Interval]) -> tuple[float, float]:
@@ -124,6 +160,6 @@ def _bounds(interval: Interval) -> list[tuple[float, float]]:
     return [(interval.low, interval.high)] if interval.low <= interval.high else []
 
 
-def _text(x: float, y: float, words: str, anchor: str, *, faint: bool = False) -> str:
-    style = ' class="faint"' if faint else ""
+def _text(x: float, y: float, words: str, anchor: str, kind: str = "") -> str:
+    style = f' class="{kind}"' if kind else ""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{style}>{escape(words)}</text>'
