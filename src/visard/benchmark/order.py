@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Literal
 
 from visard.benchmark.measures import Cell, Measures
 from visard.benchmark.table import Row, Table
 
-WORDS: tuple[Literal["alike", "equal", "opposed"], ...] = ("alike", "equal", "opposed")
+WORDS = ("alike", "equal", "opposed")
 
 
 @dataclass

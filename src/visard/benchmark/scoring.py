@@ -25,7 +25,7 @@ from visard.progress import silent
 from visard.storage import finite
 
 MAGFACE = "magface"
-"""Begins the name of judges whose features are the longer the better the picture."""
+"""The family of judges whose features are the longer the better the picture."""
 MATCH_RATES = (1e-2, 1e-3)
 SETTINGS = AuditSettings(false_match_rates=MATCH_RATES, draws=1)
 """One draw: intervals come from resampling people, once all are scored."""
@@ -79,7 +79,7 @@ class Panel:
         self.searched_by_quality = {
             judge: self._templates(_features(judge, photos, faces))
             for judge in judges
-            if judge.name.split("_")[0] == MAGFACE
+            if is_of(MAGFACE, judge.name)
         }
 
     def score(self, clean: Tensor, pictures: Mapping[str, Tensor]) -> Examination:
@@ -157,6 +157,11 @@ class Panel:
             stage="scoring",
             progress=silent,
         )
+
+
+def is_of(family: str, name: str) -> bool:
+    """Whether a kit's recogniser is of a family, by its name: "arcface_r100" of "arcface"."""
+    return name == family or name.startswith(f"{family}_")
 
 
 def _recognizer(name: str, bench: Bench, reference: Faces, seen: Mapping[str, Faces]) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from visard.benchmark.acceptance import HIGH, ISM, LOW, MEDIUM, SIMILARITY, Check, keeps_faces, rises
 from visard.benchmark.arms import early_stop
 from visard.benchmark.measures import Measures
+from visard.benchmark.paper import NOISE
 from visard.benchmark.summary import ALL_PROMPTS, FSR
 from visard.benchmark.table import FID, Column, Table
 
 RIVALS = ("anti-dreambooth", "simac", "anti-diffusion")
-NOISE = "random"
 EARLY = "early-"
 AGREEMENT = "agreement"
 
@@ -48,7 +48,7 @@ def _pays(measured: Measures, arm: str) -> Check:
     if not similarity.change.value < 0:
         return Check(demand, change, True)
     faces = f"FSR {mine.mean.value:.3f} against {theirs.mean.value:.3f}"
-    mine_fid, theirs_fid, noise_fid = (_fid(measured, each) for each in (arm, HIGH, NOISE))
+    mine_fid, theirs_fid, noise_fid = (_fid(measured, each) for each in (arm, HIGH, NOISE[1]))
     if math.isnan(mine_fid) or math.isnan(theirs_fid):
         return Check(demand, f"{change}, {faces}, FID not measured", None)
     worse = mine.mean.value < theirs.mean.value or mine_fid > theirs_fid

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from visard.benchmark.protocol import NONE
+from visard.benchmark.scoring import is_of
 from visard.benchmark.unit import Result
 from visard.metrics.bootstrap import SubjectBootstrap, estimate, percentile_interval
 
@@ -70,7 +71,7 @@ class Summary:
         known = [name for role in ROLES for name in self.recognizers(role)]
         for family in families:
             for name in known:
-                if name == family or name.startswith(f"{family}_"):
+                if is_of(family, name):
                     return name
         return ""
 
