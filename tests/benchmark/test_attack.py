@@ -56,7 +56,8 @@ def test_all_tiers_then_again_without_any_training(
     assert {(each.people, each.gallery, each.arm) for each in found} == {(2, 5, "none")}
     assert any("leaked" in tried.attack for tried in found[-1].tried)
 
-    stored = attack.attack_file(out, "none", 0).read_text()
+    file = campaign(out, kit, TIERS).file("none")
+    stored = file.read_text()
     assert [each["tier"] for each in json.loads(stored)["tiers"]] == list(TIERS)
     assert str(tmp_path) not in stored
     assert "person" not in stored.replace("people", "").replace("a person", "")
@@ -69,9 +70,9 @@ def test_all_tiers_then_again_without_any_training(
 
     monkeypatch.setattr(personalize, "run", never)
     monkeypatch.setattr(leaks, "generate", never)
-    attack.attack_file(out, "none", 0).unlink()
+    file.unlink()
     assert run(out, kit, TIERS) == found
-    assert attack.attack_file(out, "none", 0).read_text() == stored
+    assert file.read_text() == stored
     monkeypatch.setattr(attack, "attack", never)
     assert run(out, kit, TIERS) == found
 
@@ -134,15 +135,16 @@ def test_slice_by_slice_comes_to_what_the_whole_does(bench: Path, kit: str) -> N
     assert replace(asked, attackers=replace(ATTACKERS, dev=(30, 32))).found() == {}
 
 
-def test_attacks_of_two_seeds_lie_side_by_side(bench: Path, kit: str, protocol: Protocol) -> None:
+def test_attacks_of_other_seeds_and_tiers_lie_side_by_side(bench: Path, kit: str, protocol: Protocol) -> None:
     job.run(replace(JOB, arms=("none",), seeds=(1,)), protocol, bench, kit=kit, camera=camera)
     first = campaign(bench, kit, TIERS[:1])
     second = replace(first, seed=1, settings=replace(SETTINGS, seed=1))
-    for asked in (first, second):
+    further = campaign(bench, kit, TIERS[:2])
+    for asked in (first, second, further):
         asked.run(camera=camera)
-    for asked in (first, second):
+    for asked in (first, second, further):
         assert list(asked.found()) == ["none"]
-        assert attack.attack_file(bench, "none", asked.seed).is_file()
+        assert asked.file("none").is_file()
     assert second.key("none") != first.key("none")
 
 

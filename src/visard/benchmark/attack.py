@@ -130,7 +130,7 @@ class Campaign:
 
     def found(self) -> dict[str, list[AttackTier]]:
         """Arm -> a result for each tier, of the arms that have been attacked in this very way."""
-        results = {arm: kept(attack_file(self.out, arm, self.seed), self.key(arm)) for arm in self.arms}
+        results = {arm: kept(self.file(arm), self.key(arm)) for arm in self.arms}
         return {arm: found for arm, found in results.items() if found is not None}
 
     def left(self) -> Left:
@@ -219,7 +219,11 @@ class Campaign:
             arm=arm,
             progress=progress,
         )
-        keep(attack_file(self.out, arm, self.seed), found, self.key(arm))
+        keep(self.file(arm), found, self.key(arm))
+
+    def file(self, arm: str) -> Path:
+        """Where the benchmark keeps what the attack on an arm found, up to this tier and of this seed."""
+        return self.out / f"attack-{arm}-{self.highest}-seed-{self.seed}.json"
 
     def strangers(self, side: int) -> dict[str, Source]:
         """The photos of the gallery's strangers."""
@@ -277,12 +281,17 @@ class Campaign:
         return None if drawn_by is None else Leak(drawn_by, own)
 
     @property
+    def highest(self) -> str:
+        """The highest tier that is asked for."""
+        return max(self.tiers)
+
+    @property
     def _leaks(self) -> bool:
-        return max(self.tiers, default="") >= MODEL_FILE
+        return self.highest >= MODEL_FILE
 
     @property
     def _learned(self) -> Sequence[int]:
-        return self.attackers.train if max(self.tiers, default="") >= LEARNED else ()
+        return self.attackers.train if self.highest >= LEARNED else ()
 
     @cached_property
     def subjects(self) -> dict[str, list[Unit]]:
@@ -316,11 +325,6 @@ class Assault:
         """Attack one arm. Raises InputError, ModelError, StorageError."""
         if not job.is_over(self.deadline):
             self.campaign.attack(arm, self.kit, self.progress)
-
-
-def attack_file(out: Path, arm: str, seed: int) -> Path:
-    """Where a benchmark keeps what the attack on an arm found."""
-    return out / f"attack-{arm}-seed-{seed}.json"
 
 
 def lenses(kit: Kit) -> Lenses:

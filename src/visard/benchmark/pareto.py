@@ -9,7 +9,7 @@ from html import escape
 
 from visard.benchmark.acceptance import ISM, SIMILARITY
 from visard.benchmark.measures import Measures
-from visard.benchmark.summary import ALL_PROMPTS, FSR, Interval
+from visard.benchmark.summary import AGREEMENT, ALL_PROMPTS, FSR, Interval
 from visard.benchmark.table import Table
 
 WIDTH, HEIGHT = 640.0, 440.0
@@ -19,7 +19,6 @@ TICKS = 5
 LINE, LETTER = 14.0, 7.0
 """Height of a line of words, and what a letter takes in width."""
 RADIUS = 4.0
-AGREEMENT = "agreement"
 NAMES = {AGREEMENT: "attributes that agree with the photos", FSR: "pictures with a face"}
 STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#1a1a1a}.faint{fill:#6b6b6b}"

@@ -9,12 +9,11 @@ from visard.benchmark.acceptance import HIGH, ISM, LOW, MEDIUM, SIMILARITY, Chec
 from visard.benchmark.arms import early_stop
 from visard.benchmark.measures import Measures
 from visard.benchmark.paper import NOISE
-from visard.benchmark.summary import ALL_PROMPTS, FSR
+from visard.benchmark.summary import AGREEMENT, ALL_PROMPTS, FSR
 from visard.benchmark.table import FID, Column, Table
 
 RIVALS = ("anti-dreambooth", "simac", "anti-diffusion")
 EARLY = "early-"
-AGREEMENT = "agreement"
 
 
 def remarks(table: Table, measured: Measures) -> list[Check]:

@@ -16,7 +16,7 @@ from visard.metrics.bootstrap import SubjectBootstrap, estimate, percentile_inte
 
 ALL_PROMPTS = "all prompts"
 """Mean of the prompts, person by person."""
-FSR = "fsr"
+FSR, AGREEMENT = "fsr", "agreement"
 DRAWS = 2000
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from visard.cli.bench_tables import add_tables, note_left
+from visard.cli.bench_tables import MostMinutes, MostUnits, add_tables, note_left
 from visard.cli.console import progress, result
 from visard.cli.options import AsJson, KitOption, Seed
 from visard.cli.resuming import Resuming
@@ -59,6 +59,8 @@ def main(
     keep_models: Annotated[
         bool, typer.Option("--keep-models", help="Do not delete a unit's model once its pictures are made.")
     ] = False,
+    units: MostUnits = None,
+    minutes: MostMinutes = None,
     report_only: Annotated[
         bool, typer.Option("--report-only", help="Only write the tables anew, from the finished units.")
     ] = False,
@@ -69,8 +71,9 @@ def main(
 ) -> None:
     """Personalise, sample and score people of the embedded world whom no model has seen.
 
-    Stopped at any time, the same command goes on. One folder holds one set of options; more people, arms and
-    seeds may be added to it. The tables are of what is asked for, whatever else is finished there.
+    Stopped at any time, or after a slice of the units, the same command goes on. One folder holds one set of
+    options; more people, arms and seeds may be added to it. The tables are of what is asked for, whatever
+    else is finished there.
 
     \b
     visard bench main bench/
@@ -105,14 +108,14 @@ def main(
             device,
         )
         with progress() as report:
-            job.run(asked, shared, out, kit=kit, progress=report)
+            job.run(asked, shared, out, kit=kit, part=job.Slice(units, minutes), progress=report)
     shared = protocol.Protocol.of(out)
     wanted = set(asked.units)
     finished = [each for each in job.finished(out) if each.unit in wanted]
     if not finished:
         raise InputError(
             f"No unit in {out} that is asked for is finished.",
-            "Give the command without --report-only, or the --people, --split, --arms and --seed that are.",
+            "The command without --report-only goes on; or name --people, --split, --arms, --seed that are.",
         )
     found = summary.summarize(finished)
     checks = acceptance.acceptance(found, summary.summarize(summary.shared_people(finished)))
