@@ -15,10 +15,9 @@ from torch import Tensor
 from visard.attacks import TIERS, AttackSettings, AttackTier, folders
 from visard.attacks.report import audited as audited_with_tiers
 from visard.audit import AuditResult, AuditSettings, Person, Strangers, audit_people, render_report
-from visard.benchmark.attack import Attackers, Campaign, lenses
+from visard.benchmark.attack import lenses, prepare
 from visard.benchmark.attack_report import audit_campaign
-from visard.benchmark.datasets import camera_of, people_of
-from visard.benchmark.protocol import PROTOCOL_FILE, parse_arms
+from visard.benchmark.protocol import PROTOCOL_FILE
 from visard.diffusion import sampling
 from visard.diffusion.resolution import resolution_of
 from visard.errors import InputError
@@ -310,19 +309,21 @@ def attack(
     models = open_kit(kit)
     audited: Callable[[], AuditResult]
     if (target / PROTOCOL_FILE).is_file():
-        (chosen, *_) = parse_arms(arm)
-        folk = people_of(target, _path(data), _path(identities))
-        campaign = Campaign(
-            out=target,
-            arms=[chosen],
-            attackers=Attackers.of(folk, tier, dev, train, leaked, workers),
-            tiers=tiers,
+        campaign, camera, _ = prepare(
+            target,
+            arm,
+            tier,
+            {"dev": dev, "train": train, "leaked": leaked, "workers": workers},
+            data=_path(data),
+            identities=_path(identities),
             kit=str(kit),
             seed=seed,
-            settings=settings,
+            progress=progress,
         )
-        campaign.run(camera=camera_of(folk, campaign.protocol.lineup, models), progress=progress)
-        found = campaign.found()[chosen]
+        if len(campaign.arms) > 1:
+            raise InputError("One arm is attacked at a time.", "visard bench attackers takes several.")
+        campaign.run(camera=camera, progress=progress)
+        (found,) = campaign.found().values()
         audited = partial(audit_campaign, campaign, progress)
     else:
         strangers = gallery or models.gallery

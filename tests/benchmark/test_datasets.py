@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from PIL import Image
+from torch import Tensor
 
-from visard.benchmark.datasets import MAPPING, FolderCamera, People, people_of, read_people
-from visard.benchmark.people import CLEAN_FIRST
+from visard.benchmark.datasets import MAPPING, Audition, FolderCamera, People, people_of, read_people
+from visard.benchmark.people import CLEAN_FIRST, Studio
 from visard.benchmark.protocol import Lineup, Protocol
 from visard.errors import InputError
+from visard.faces.detector import Detector
 
 LINEUP = Lineup(training=8, clean=8)
 
@@ -60,6 +64,37 @@ def test_nobody_is_in_two_splits_whatever_is_asked_for() -> None:
     assert few == strangers[:2]
     assert people.attackers(2, 3) == (dev[:2], learned[:3])
     assert people.choose("test", 2, 2)[0] == test[:2]
+
+
+def test_people_whose_photos_cannot_be_used_are_left_out(vggface: Path, tmp_path: Path) -> None:
+    """One has a damaged photo, one two faces in most: the next of their split take their places."""
+    everybody = read_people(vggface, LINEUP)
+    damaged, crowded = everybody.photos[0][3], everybody.photos[2]
+    damaged.write_bytes(damaged.read_bytes()[:90])
+    folk = replace(read_people(vggface, LINEUP), photos=everybody.photos * 8)
+    faces = {file.parent: 2 if file in crowded else 1 for photos in everybody.photos for file in photos}
+
+    class Eyes:
+        name, setting = "eyes", "count"
+
+        def detect(self, images: Tensor) -> list[list[None]]:
+            shade = round((float(images[0].mean()) + 1) * 127.5)
+            (home,) = (each for each in faces if 0 <= shade - 40 * int(each.name[1:]) < 40)
+            return [[None] * faces[home]]
+
+    camera = FolderCamera(folk.photos, clean=8, side=32)
+    studio = Studio(tmp_path / "bench", LINEUP, cast(Detector, Eyes()), camera)
+    audition = Audition(folk, studio, wanted=9)
+    test, strangers = folk.choose("test", 5, 4, audition)
+    assert test == [1, 3, 4, 6, 8]
+    assert strangers == [17, 18, 19, 20]  # the first photos can be read; a stranger may have company
+    assert len(audition.left_out) == 4
+    assert damaged.name in audition.left_out[0]
+    assert re.search(r"n00000\d/0000_01.jpg: 0 of 9 photos of person 2 show one face", audition.left_out[1])
+    assert not (tmp_path / "bench").exists()
+    with pytest.raises(InputError, match="photos of 6 of its 10 can be used") as caught:
+        folk.choose("test", 7, 4, audition)
+    assert "at most 6 with --people" in caught.value.advice
 
 
 def test_a_split_of_too_few_people_is_refused() -> None:

@@ -113,6 +113,9 @@ def test_attackers_of_people_from_a_folder(visard: Command, bench_kit: str, tmp_
     assert reported.exit_code == 0, reported.output
     assert (out / "table.md").read_text().startswith("1 people")
 
+    table = visard("bench", "table4", out, "--kit", bench_kit, "--people", 2, "--report-only", "--json")
+    assert (json.loads(table.stdout)["units"], json.loads(table.stdout)["left"]) == (4, 0)
+
     command = ("bench", "attackers", out, "--arms", "none", "--kit", bench_kit, "--workers", 1)
     for options, said in (
         ((), "--data"),

@@ -6,7 +6,7 @@ is drawn from leaked ones, and the attack on each arm are units of work: a stopp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,16 +16,16 @@ import torch
 from torch import Tensor
 
 from visard import pool
-from visard.attacks import PUBLISHED, AttackSettings, AttackTier, Knowledge, Known, Lenses, attack
+from visard.attacks import PUBLISHED, TIERS, AttackSettings, AttackTier, Knowledge, Known, Lenses, attack
 from visard.attacks.inputs import Pictures, Source
 from visard.attacks.purification import backbone_views
 from visard.attacks.stored import keep, kept
 from visard.attacks.views import VIEWS
 from visard.benchmark import job
-from visard.benchmark.datasets import TRAIN, People
+from visard.benchmark.datasets import TRAIN, Audition, audition_of, camera_of, people_of
 from visard.benchmark.leaks import ATTACKER, Leak, Taps, read_pictures
 from visard.benchmark.people import CLEAN, STRANGERS, Camera, load_photos, world_camera, world_people
-from visard.benchmark.protocol import Protocol, Unit, with_sources
+from visard.benchmark.protocol import Protocol, Unit, parse_arms, with_sources
 from visard.benchmark.table import DEV
 from visard.benchmark.unit import UnitJob
 from visard.errors import InputError
@@ -54,14 +54,16 @@ class Attackers:
     keep_models: bool = False
 
     @classmethod
-    def of(cls, folk: People | None, tier: str, dev: int, train: int, leaked: int, workers: int) -> Attackers:
+    def of(
+        cls, audition: Audition | None, tier: str, dev: int, train: int, leaked: int, workers: int
+    ) -> Attackers:
         """The first people of the splits for attackers, in a folder or (None) the embedded world.
 
         Below T4 there is nobody to learn from. Raises InputError when a split has fewer.
         """
         train = train if tier >= LEARNED else 0
-        if folk is not None:
-            return cls(*folk.attackers(dev, train), leaked, workers)
+        if audition is not None:
+            return cls(*audition.people.attackers(dev, train, audition), leaked, workers)
         return cls(world_people(DEV, dev), world_people(TRAIN, train), leaked, workers)
 
 
@@ -310,6 +312,42 @@ class Campaign:
         rows = [row for row in kit.contents.recognizers if row.role == "judge"]
         others = (kit.contents.detector, kit.contents.landmarks, kit.contents.matcher)
         return {row.name: kit.digest(row.file) for row in (*rows, *others) if row is not None}
+
+
+def prepare(
+    out: Path,
+    arms: str,
+    tier: str,
+    attackers: Mapping[str, int],
+    *,
+    data: Path | None = None,
+    identities: Path | None = None,
+    kit: str = "world",
+    seed: int = 0,
+    progress: Progress = silent,
+) -> tuple[Campaign, Camera, list[str]]:
+    """A campaign up to `tier`, what photographs its people, and whom of a folder it leaves out and why.
+
+    attackers: dev, train, leaked and workers, as `Attackers.of` takes them. data, identities: what a
+    benchmark of a folder was made of. Raises InputError.
+    """
+    if tier not in TIERS:
+        raise InputError(f"There is no attack tier {tier}.", f"Choose one of {', '.join(TIERS)}.")
+    chosen, lineup = parse_arms(arms), Protocol.of(out).lineup
+    people, opened = people_of(out, data, identities), open_kit(kit)
+    wanted = attackers["dev"] + attackers["train"]
+    audition = audition_of(people, out / ATTACKER, lineup, opened, wanted, progress)
+    campaign = Campaign(
+        out=out,
+        arms=chosen,
+        attackers=Attackers.of(audition, tier, **attackers),
+        tiers=TIERS[: TIERS.index(tier) + 1],
+        kit=kit,
+        seed=seed,
+        settings=AttackSettings(seed=seed),
+    )
+    left_out = [] if audition is None else audition.left_out
+    return campaign, camera_of(people, lineup, opened), left_out
 
 
 class Assault:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from PIL import Image
 
-from visard.benchmark.people import CLEAN_FIRST, Camera, world_camera
+from visard.benchmark.people import CLEAN_FIRST, Camera, Sitting, Studio, world_camera
 from visard.benchmark.protocol import Lineup, Protocol
 from visard.benchmark.table import DEV, TEST
 from visard.errors import InputError
 from visard.images import center_crop, picture_files, read_image
 from visard.kits import Kit
+from visard.progress import Progress, silent
 
 MAPPING = "CelebA-HQ-to-CelebA-mapping.txt"
 """CelebA-HQ's file beside the identity file of CelebA: number, CelebA's number, CelebA's file."""
@@ -31,6 +33,8 @@ Fixed, so that whoever is in one split is in no other, however many of each are 
 LEAST = {"--people": 1, "--strangers": 2, "--dev": 2, "--train": 3}
 """What those options take."""
 
+Fit = Callable[[Sitting], bool]
+
 
 @dataclass(frozen=True)
 class People:
@@ -40,8 +44,10 @@ class People:
     digest: str
     """Of names and sizes of all files: another folder, another benchmark."""
 
-    def choose(self, split: str, count: int, strangers: int) -> tuple[list[int], list[int]]:
-        """The first `count` people of a split, and the gallery's first strangers. Raises InputError.
+    def choose(
+        self, split: str, count: int, strangers: int, fit: Fit = lambda sitting: True
+    ) -> tuple[list[int], list[int]]:
+        """The first `count` fit people of a split, and the gallery's first strangers. Raises InputError.
 
         The order is cut at fixed `ENDS`: whatever is asked for, nobody is in two splits.
         """
@@ -49,18 +55,18 @@ class People:
             raise InputError(f"A folder has no split {split}.", f"Give --split {TEST} or --split {DEV}.")
         larger = "A larger folder has more."
         return (
-            self._first(split, count, "--people", larger),
-            self._first(GALLERY, strangers, "--strangers", larger),
+            self._first(split, count, fit, "--people", larger),
+            self._first(GALLERY, strangers, fit, "--strangers", larger),
         )
 
-    def attackers(self, dev: int, train: int) -> tuple[list[int], list[int]]:
-        """The first people an attacker chooses on, and the first it learns from. Raises InputError."""
+    def attackers(self, dev: int, train: int, fit: Fit = lambda sitting: True) -> tuple[list[int], list[int]]:
+        """The first fit people an attacker chooses on, and the first it learns from. Raises InputError."""
         return (
-            self._first(DEV, dev, "--dev", "A benchmark of a larger folder has more."),
-            self._first(TRAIN, train, "--train", "Up to --tier T3 an attacker learns from nobody."),
+            self._first(DEV, dev, fit, "--dev", "A benchmark of a larger folder has more."),
+            self._first(TRAIN, train, fit, "--train", "Up to --tier T3 an attacker learns from nobody."),
         )
 
-    def _first(self, split: str, count: int, option: str, otherwise: str) -> list[int]:
+    def _first(self, split: str, count: int, fit: Fit, option: str, otherwise: str) -> list[int]:
         whole = len(self.photos)
         ends = [round(end * whole) for end in ENDS.values()]
         held = dict(zip(ENDS, map(range, [0, *ends], ends), strict=True))[split]
@@ -71,7 +77,43 @@ class People:
                 f"{len(held) / whole:.0%} of the {whole} with enough photos.",
                 f"{most}{otherwise}",
             )
-        return list(held[:count])
+        sittings = (Sitting(person, stranger=split == GALLERY) for person in held)
+        found = [each.person for each in islice(filter(fit, sittings), count)]
+        if len(found) < count:
+            raise InputError(
+                f"{count} people of the split {split} are asked for, and photos of {len(found)} of its "
+                f"{len(held)} can be used.",
+                f"Ask for at most {len(found)} with {option}. {otherwise}",
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class Audition:
+    """Whether enough photos of somebody in a folder can be used; of whom they cannot, it keeps why.
+
+    wanted: how many people are looked for, to show how far it is.
+    """
+
+    people: People
+    studio: Studio
+    wanted: int
+    progress: Progress = silent
+    passed: list[Sitting] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    def __call__(self, sitting: Sitting) -> bool:
+        """Looks at whoever is not photographed yet."""
+        if not sitting.done(self.studio.out):
+            self.progress("people looked at", len(self.passed), self.wanted)
+            try:
+                self.studio.photograph(sitting)
+            except InputError as error:
+                first = self.people.photos[sitting.person][0]
+                self.left_out.append(f"{first.parent.name}/{first.name}: {error.message}")
+                return False
+        self.passed.append(sitting)
+        return True
 
 
 @dataclass(frozen=True)
@@ -146,6 +188,17 @@ def camera_of(people: People | None, lineup: Lineup, kit: Kit) -> Camera:
     if people is None:
         return world_camera
     return FolderCamera(people.photos, lineup.clean, kit.backbone().resolution)
+
+
+def audition_of(
+    people: People | None, out: Path, lineup: Lineup, kit: Kit, wanted: int, progress: Progress = silent
+) -> Audition | None:
+    """For the benchmark in the folder `out`; None for the embedded world, of whom all photos can be used."""
+    if people is None:
+        return None
+    return Audition(
+        people, Studio(out, lineup, kit.detector(), camera_of(people, lineup, kit)), wanted, progress
+    )
 
 
 def _folders(folder: Path) -> Mapping[str, Sequence[Path]]:

@@ -22,6 +22,9 @@ Camera = Callable[[int, int, int], list[Image.Image]]
 CLEAN_FIRST = 100
 """Where the photos begin that the attacker holds; training never comes so far."""
 TRAINING, CLEAN, STRANGERS = "training", "clean", "strangers"
+ENROLLED = 2
+"""Clean photos with a face that similarity to their mean takes."""
+LOOK = "Look at the photos and at the kit's detector."
 
 
 @dataclass(frozen=True)
@@ -50,36 +53,47 @@ class Studio:
 
     def __call__(self, sitting: Sitting) -> None:
         """Write the photos of one person. Raises InputError, StorageError."""
-        person, folders = sitting.person, sitting.folders(self.out)
-        if sitting.stranger:
-            self._write(folders[0], dict(enumerate(self.camera(person, self.lineup.each, 0))))
-            return
-        training, clean = folders
-        if not training.is_dir():
-            self._write(training, self._usable(person))
-        if not clean.is_dir():
-            photos = self.camera(person, self.lineup.clean, CLEAN_FIRST)
-            self._write(clean, dict(enumerate(photos, start=CLEAN_FIRST)))
+        for folder, photos in zip(sitting.folders(self.out), self.photograph(sitting), strict=True):
+            if not folder.is_dir():
+                self._write(folder, photos)
 
-    def _usable(self, person: int) -> dict[int, Image.Image]:
-        """The first photos in which the detector sees one face: a person chooses clear ones to train on.
+    def photograph(self, sitting: Sitting) -> list[dict[int, Image.Image]]:
+        """The photos of each folder by their numbers. Raises InputError where too few of them can be used.
 
         The clean photos are not chosen: they are what the attacker happens to have.
         """
+        person = sitting.person
+        if sitting.stranger:
+            return [dict(enumerate(self.camera(person, self.lineup.each, 0)))]
+        training = self._with_one_face(person)
+        clean = self.camera(person, self.lineup.clean, CLEAN_FIRST)
+        faces = sum(bool(self._faces(photo)) for photo in clean)
+        if faces < ENROLLED:
+            raise InputError(
+                f"{faces} of {len(clean)} clean photos of person {person} show a face; {ENROLLED} must.",
+                LOOK,
+            )
+        return [training, dict(enumerate(clean, start=CLEAN_FIRST))]
+
+    def _faces(self, photo: Image.Image) -> int:
+        return len(self.detector.detect(to_tensor(photo)[None])[0])
+
+    def _with_one_face(self, person: int) -> dict[int, Image.Image]:
+        """The first photos in which the detector sees one face: a person chooses clear ones to train on."""
         found: dict[int, Image.Image] = {}
         seen = 0
         for first in range(0, CLEAN_FIRST, self.lineup.training):
             wanted = min(self.lineup.training, CLEAN_FIRST - first)
             for index, photo in enumerate(self.camera(person, wanted, first), start=first):
                 seen += 1
-                if len(self.detector.detect(to_tensor(photo)[None])[0]) == 1:
+                if self._faces(photo) == 1:
                     found[index] = photo
                 if len(found) == self.lineup.training:
                     return found
         raise InputError(
             f"{len(found)} of {seen} photos of person {person} show one face; "
             f"{self.lineup.training} are needed.",
-            "Look at the photos and at the kit's detector.",
+            LOOK,
         )
 
     @staticmethod

@@ -12,6 +12,7 @@ from torch import Tensor
 from visard.audit.bench import Bench, build, left_out
 from visard.audit.inputs import AuditSettings, Instruments
 from visard.audit.observe import Faces, observe
+from visard.benchmark.people import ENROLLED, LOOK
 from visard.errors import InputError
 from visard.faces.alignment import align
 from visard.faces.detector import Detector
@@ -88,10 +89,10 @@ class Panel:
         No embeddings leave; None where there is no face to speak of. Raises InputError.
         """
         reference = self._look(clean)
-        if reference.faces < 2:
+        if reference.faces < ENROLLED:
             raise InputError(
-                f"{reference.faces} of {reference.pictures} clean photos show a face; two are needed.",
-                "Look at the photos and at the kit's detector.",
+                f"{reference.faces} of {reference.pictures} clean photos show a face; {ENROLLED} must.",
+                LOOK,
             )
         seen = {prompt: self._look(each) for prompt, each in pictures.items()}
         report: dict[str, Any] = {

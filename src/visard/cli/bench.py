@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from visard.cli.bench_tables import MostMinutes, MostUnits, add_tables, note_left
+from visard.cli.bench_tables import MostMinutes, MostUnits, add_tables, note_left, people_to_report
 from visard.cli.console import progress, result
 from visard.cli.options import AsJson, KitOption, Seed
 from visard.cli.resuming import Resuming
@@ -91,7 +91,7 @@ def main(
     if into is not None:
         around(into, MAIN)
     asked = job.Job(
-        people=_people(out, split, people, report_only),
+        people=people_to_report(out, split, people) if report_only else world_people(split, people),
         strangers=world_people("gallery", strangers),
         arms=protocol.parse_arms(arms),
         seeds=(seed,),
@@ -129,17 +129,6 @@ def main(
         insert(into, MAIN, tables.markdown(found, checks, shared))
     undone = job.left(asked, shared, out)
     note_left(len(undone), len(wanted), catalogue.cost(undone, asked, shared, out))
-
-
-def _people(out: Path, split: str, count: int, report_only: bool) -> list[int]:
-    """Whose units are asked for: the world's; to report, also the first that a folder's benchmark has."""
-    from visard.benchmark import job
-    from visard.benchmark.people import world_people
-    from visard.benchmark.protocol import Protocol
-
-    if report_only and Protocol.of(out).people:
-        return sorted({each.unit.person for each in job.finished(out)})[:count]
-    return world_people(split, count)
 
 
 @app.command()

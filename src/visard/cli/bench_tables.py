@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +17,7 @@ from visard.cli.resuming import Resuming
 from visard.errors import InputError
 
 if TYPE_CHECKING:
-    from visard.benchmark.datasets import People
+    from visard.benchmark.datasets import Audition, People
     from visard.benchmark.job import Executor, Job
     from visard.benchmark.protocol import Lineup, Protocol
     from visard.kits import Kit
@@ -108,39 +108,31 @@ def attackers(
     visard bench attackers bench/ --workers 4 --minutes 60
     visard bench attackers bench-vgg/ --data vggface2/ --dev 5 --train 10
     """
-    from visard.attacks import TIERS, AttackSettings
     from visard.attacks.result import as_tree
     from visard.benchmark import attackers as table
     from visard.benchmark import catalogue
-    from visard.benchmark.attack import Attackers, Campaign
-    from visard.benchmark.datasets import camera_of, people_of
+    from visard.benchmark.attack import prepare
     from visard.benchmark.job import Slice
-    from visard.benchmark.protocol import Protocol, parse_arms
-    from visard.kits import open_kit
 
-    if tier not in TIERS:
-        raise InputError(f"There is no attack tier {tier}.", f"Choose one of {', '.join(TIERS)}.")
-    protocol = Protocol.of(out)
-    folk = people_of(out, data, identities)
-    campaign = Campaign(
-        out=out,
-        arms=parse_arms(arms),
-        attackers=Attackers.of(folk, tier, dev, train, leaked, workers),
-        tiers=TIERS[: TIERS.index(tier) + 1],
-        kit=kit,
-        seed=seed,
-        settings=AttackSettings(seed=seed),
-    )
-    if not report_only:
-        with progress() as report:
+    with progress() as report:
+        campaign, camera, left_out = prepare(
+            out,
+            arms,
+            tier,
+            {"dev": dev, "train": train, "leaked": leaked, "workers": workers},
+            data=data,
+            identities=identities,
+            kit=kit,
+            seed=seed,
+            progress=report,
+        )
+        if not report_only:
             campaign.run(
-                camera=camera_of(folk, protocol.lineup, open_kit(kit)),
-                execute=_executor(cluster, gpus),
-                part=Slice(units, minutes),
-                progress=report,
+                camera=camera, execute=_executor(cluster, gpus), part=Slice(units, minutes), progress=report
             )
+    _note_left_out(left_out)
     found, left = campaign.found(), campaign.left()
-    hours = catalogue.cost(left.models, campaign.training, protocol, campaign.own)
+    hours = catalogue.cost(left.models, campaign.training, campaign.protocol, campaign.own)
     values = {
         "table": table.NAME,
         "files": [str(file) for file in table.write(found, out / TABLES)],
@@ -225,7 +217,7 @@ def _command(table: Table) -> Callable[..., None]:
         as_json: AsJson = False,
     ) -> None:
         from visard.benchmark import catalogue, job
-        from visard.benchmark.datasets import camera_of, read_people
+        from visard.benchmark.datasets import audition_of, camera_of, read_people
         from visard.benchmark.protocol import Lineup, parse_overrides
         from visard.kits import open_kit
         from visard.models import choose_device
@@ -234,9 +226,15 @@ def _command(table: Table) -> Callable[..., None]:
         opened = open_kit(kit, device)
         lineup = Lineup(strangers=strangers)
         folk = read_people(data, lineup, identities) if data is not None else None
-        chosen, gallery = _people(folk, split or table.split, people, strangers)
+        split = split or table.split
+        home = _home(out, split)
+        if report_only and folk is None:
+            chosen, gallery = people_to_report(home, split, people), list[int]()
+        else:
+            with progress() as report:
+                audition = audition_of(folk, home, lineup, opened, people + strangers, report)
+                chosen, gallery = _people(audition, split, people, strangers)
         asked = job.Job(chosen, gallery, catalogue.arms_of(table), (seed,), workers, keep_models)
-        home = _home(out, split or table.split)
         if not report_only:
             sampling = _sampling(table, out, pictures, steps, guidance)
             protocol = build(opened, table, parse_overrides(overrides or []), sampling, lineup, device, folk)
@@ -329,13 +327,33 @@ def _home(out: Path, split: str) -> Path:
     return out if split == TEST else out / ATTACKER
 
 
-def _people(folk: People | None, split: str, count: int, strangers: int) -> tuple[list[int], list[int]]:
+def people_to_report(out: Path, split: str, count: int) -> list[int]:
+    """Whose units a report takes: the world's, or the first that a folder's benchmark has finished."""
+    from visard.benchmark import job
+    from visard.benchmark.people import world_people
+    from visard.benchmark.protocol import Protocol
+
+    if Protocol.of(out).people:
+        return sorted({each.unit.person for each in job.finished(out)})[:count]
+    return world_people(split, count)
+
+
+def _people(audition: Audition | None, split: str, count: int, strangers: int) -> tuple[list[int], list[int]]:
     """Numbers of the people and of the gallery's strangers. Raises InputError."""
     from visard.benchmark.people import world_people
 
-    if folk is not None:
-        return folk.choose(split, count, strangers)
-    return world_people(split, count), world_people("gallery", strangers)
+    if audition is None:
+        return world_people(split, count), world_people("gallery", strangers)
+    try:
+        return audition.people.choose(split, count, strangers, audition)
+    finally:
+        _note_left_out(audition.left_out)
+
+
+def _note_left_out(people: Sequence[str]) -> None:
+    """Say on stderr of whom a folder has too few photos that can be used."""
+    for reason in people:
+        note(f"Left out: {reason}")
 
 
 def _sampling(table: Table, out: Path, pictures: int, steps: int, guidance: float | None) -> Any:
