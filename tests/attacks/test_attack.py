@@ -59,7 +59,10 @@ def test_without_a_defence_one_picture_is_enough() -> None:
     assert found.matched.value > 0.95
     assert found.linked.low >= 1 - 3 / 12  # the rule of three, if all of 12 are linked
     assert (found.people, found.count, found.gallery, found.k) == (12, 12, 12 + 36, 1)
-    assert found.searches == 16 * 8
+    assert found.first.value >= found.linked.value
+    assert (found.dev, found.train) == (16, 0)
+    assert (found.asked_fpir, found.fpir) == (0.01, 1 / 16)  # the finest rate that 16 people can show
+    assert "16 people to set the threshold by cannot show a false-positive rate of 0.01" in found.cautions[0]
 
 
 def test_a_rotation_is_undone_by_the_informed_attacker_alone() -> None:
@@ -107,9 +110,48 @@ def test_other_peoples_pictures_stay_at_chance(defence: Defence) -> None:
         assert found.false_positives is not None
         assert found.at_chance
         assert found.control.value <= 0.01
-        assert (
-            found.false_positives.value <= 0.15
-        )  # of 12 to 96 searches, where the threshold allows 1 in 100
+        assert found.false_positives.value <= 3 / 12  # of 12 searches at least, where 1 in 16 may
+        assert found.fpir == 1 / 16
+        assert len(found.cautions) == 1
+
+
+@pytest.mark.parametrize("defence", [undefended, drowned])
+def test_exchanged_pictures_link_by_chance_also_where_whom_they_show_is_in_the_gallery(
+    defence: Defence,
+) -> None:
+    given = toy(defence)
+    pairs = {f"subject {index}": f"subject {index ^ 1}" for index in range(12)}
+    swapped = {name: given.subjects[other] for name, other in pairs.items()}
+    found = attack(
+        swapped,
+        given.gallery,
+        given.knowledge,
+        Embeddings(),
+        settings=SETTINGS,
+        exchanged=pairs,
+        tiers=UP_TO_T4,
+    )
+    plain = attacked(defence)
+    for each in found:
+        assert each.attack == plain[each.tier].attack
+        assert each.linked.value <= 0.05
+        assert each.at_chance
+        assert each.false_positives is not None
+        assert each.false_positives.value <= 3 / 12
+
+
+def test_pictures_that_all_name_one_stranger_are_not_taken_for_chance() -> None:
+    given = toy(undefended)
+    stranger = given.gallery["stranger 0"]
+    assert isinstance(stranger, Tensor)
+    alike = {"published": stranger.repeat(2, 1)}
+    found = run(replace(given, subjects=dict.fromkeys(given.subjects, alike)), ("T0", "T3"))
+    for each in found.values():
+        assert each.false_positives is not None
+        assert each.false_positives.value == 1.0
+        assert each.linked.value == 0.0
+        assert not each.at_chance
+        assert "100% of the searches for somebody who is not enrolled name somebody" in each.cautions[-1]
 
 
 def test_choices_are_made_on_the_development_people_alone() -> None:

@@ -14,7 +14,7 @@ from visard.attacks.aggregation import groups_of, pooled_scores
 from visard.attacks.comparator import logistic_weights, standardised
 from visard.attacks.eyes import Sight
 from visard.attacks.maps import fit, learn, procrustes, ridge
-from visard.attacks.searches import Searches, decidability, redrawn, share_of_people, thresholds
+from visard.attacks.searches import Searches, decidability, finest, redrawn, share_of_people, thresholds
 from visard.metrics.bootstrap import SubjectBootstrap
 
 
@@ -50,6 +50,16 @@ def test_what_sees_nothing_names_nobody() -> None:
     assert torch.equal(standardised(torch.zeros(2, 4)), torch.zeros(2, 4))
 
 
+def test_an_entry_that_is_not_there_does_not_count_among_the_scores() -> None:
+    scores = torch.randn(3, 9, generator=torch.Generator().manual_seed(0))
+    whole = (scores - scores.mean(1, keepdim=True)) / scores.std(1, keepdim=True)
+    assert torch.allclose(standardised(scores), whole, atol=1e-6)
+    more = torch.cat([scores, torch.full((3, 1), 50.0)], 1)
+    absent = torch.zeros(3, 10, dtype=torch.bool)
+    absent[:, 9] = True
+    assert torch.allclose(standardised(more, absent)[:, :9], whole, atol=1e-5)
+
+
 def test_thresholds_and_shares_by_hand() -> None:
     scores = torch.tensor([[0.9, 0.1, 0.2], [0.3, 0.8, 0.1], [0.2, 0.7, 0.1], [0.1, 0.5, 0.0]])
     found = Searches(scores, torch.tensor([0, 1, 1, 0]))
@@ -59,7 +69,7 @@ def test_thresholds_and_shares_by_hand() -> None:
     generator = torch.Generator().manual_seed(0)
     limits = thresholds(others, fpir=0.5, fmr=0.2, draws=50, generator=generator)
     assert (limits.search, limits.match) == pytest.approx((0.6, 0.6))
-    assert limits.searches == 2
+    assert (finest(0.01, 20), finest(0.01, 100), finest(0.01, 300)) == (0.05, 0.01, 0.01)
     assert bool(torch.isin(limits.search_draws, torch.tensor([0.6, 0.75]).double()).all())
     bootstrap = SubjectBootstrap(2, 50, generator)
     share = share_of_people(found.naming, found.owner, 0.75, torch.full((50,), 0.75), bootstrap)
@@ -110,7 +120,9 @@ def test_a_rotation_is_learned_from_other_people() -> None:
     real = unit(50, DIMENSION)
     owner = torch.arange(40).repeat_interleave(3)
     generated = real[owner] @ rotation()
-    found = learn(generated, owner, real[:40], 5, torch.Generator().manual_seed(0))
+    found = learn(
+        generated, owner, real[:40], unit(8, DIMENSION, seed=7), 5, torch.Generator().manual_seed(0)
+    )
     assert found is not None
     new = real[40:]
     assert (found.probe(new @ rotation()) * found.template(new)).sum(1).min() > 0.95
@@ -119,7 +131,7 @@ def test_a_rotation_is_learned_from_other_people() -> None:
 
 def test_a_map_needs_three_people() -> None:
     generated, owner = unit(4, 16), torch.tensor([0, 0, 1, 1])
-    assert learn(generated, owner, unit(2, 16), 5, torch.Generator().manual_seed(0)) is None
+    assert learn(generated, owner, unit(2, 16), unit(3, 16), 5, torch.Generator().manual_seed(0)) is None
     assert fit("centred", 0.0, generated, generated).name == "centred"
 
 

@@ -11,7 +11,7 @@ from visard.attacks.evidence import Evidence
 from visard.attacks.eyes import Eyes
 from visard.attacks.inputs import AttackSettings, Knowledge, Pictures, Source, check, leaked_sources
 from visard.attacks.plan import Plan, search
-from visard.attacks.result import MEANING, TIERS, AttackTier, TakenTogether
+from visard.attacks.result import LEARNED, MEANING, TIERS, AttackTier, TakenTogether
 from visard.attacks.searches import Searches, Thresholds, share_of_people, thresholds
 from visard.attacks.tiers import Attacker, Choice
 from visard.errors import InputError
@@ -28,13 +28,15 @@ def attack(
     tiers: Sequence[str] = TIERS,
     settings: AttackSettings | None = None,
     arm: str = "",
+    exchanged: Mapping[str, str] | None = None,
     progress: Progress = silent,
 ) -> list[AttackTier]:
     """Link drawn pictures to people, tier upon tier.
 
     subjects: name -> pictures by source; gallery: name -> real photos, the subjects' among strangers'.
     `tiers` are those to report; lower ones are run on the way. Each tier's attack is the one that does best
-    on `knowledge.dev`. Raises InputError.
+    on `knowledge.dev`. exchanged: subject -> the subject whose pictures stand under that name, who is then
+    not in the gallery: what is linked is chance. Raises InputError.
     """
     unknown = [tier for tier in tiers if tier not in TIERS]
     if unknown or not tiers:
@@ -44,7 +46,7 @@ def attack(
         )
     check(subjects, gallery, knowledge, tiers)
     chosen = settings or AttackSettings()
-    evidence = Evidence(eyes, subjects, gallery, knowledge, progress)
+    evidence = Evidence(eyes, subjects, gallery, knowledge, progress, exchanged)
     attacker = Attacker(evidence, chosen, leaked_sources(subjects, knowledge))
     results, plan = [], None
     wanted = [tier for tier in TIERS if tier <= max(tiers)]
@@ -61,13 +63,15 @@ def _judged(tier: str, choice: Choice, attacker: Attacker, gallery: int, arm: st
     evidence, settings, plan = attacker.evidence, attacker.settings, choice.plan
     people = len(evidence.parties["test"])
     bench = _Bench(attacker)
-    found, limits = bench.searches(plan)
-    control, false_positives = bench.controls(found, limits)
+    found, limits = bench.searches(plan), bench.thresholds(plan)
+    control, false_positives = bench.controls(plan, limits)
     together = []
     if tier == "T3":
         for k in attacker.sizes(plan.source):
             best = max(attacker.pooled(plan, k), key=lambda each: attacker.measure(each).strength)
-            together.append(TakenTogether(k, str(best), bench.linked(*bench.searches(best))))
+            together.append(
+                TakenTogether(k, str(best), bench.linked(bench.searches(best), bench.thresholds(best)))
+            )
     return AttackTier(
         tier=tier,
         description=f"{MEANING[tier]}: {plan}",
@@ -78,9 +82,12 @@ def _judged(tier: str, choice: Choice, attacker: Attacker, gallery: int, arm: st
         people=people,
         gallery=gallery,
         k=plan.k,
-        fpir=settings.fpir,
+        fpir=attacker.fpir,
+        asked_fpir=settings.fpir,
         fmr=settings.fmr,
-        searches=limits.searches,
+        dev=len(evidence.parties["dev"]),
+        train=len(evidence.parties["train"]) if tier >= LEARNED else 0,
+        first=bench.share(found.naming, found.owner, -torch.inf, torch.full((settings.draws,), -torch.inf)),
         matched=bench.share(found.own, found.owner, limits.match, limits.match_draws),
         control=control,
         false_positives=false_positives,
@@ -93,31 +100,34 @@ class _Bench:
     """Figures on the people under attack; all plans of a tier share the bootstrap's draws of people."""
 
     def __init__(self, attacker: Attacker) -> None:
-        self.evidence, self.settings = attacker.evidence, attacker.settings
+        self.evidence, self.settings, self.fpir = attacker.evidence, attacker.settings, attacker.fpir
         self.generator = torch.Generator().manual_seed(self.settings.seed)
         self.people = len(self.evidence.parties["test"])
         self.bootstrap = SubjectBootstrap(self.people, self.settings.draws, self.generator)
 
-    def searches(self, plan: Plan) -> tuple[Searches, Thresholds]:
-        """The searches with the people's pictures, and thresholds by people who are not enrolled there."""
-        settings = self.settings
-        limits = thresholds(
+    def searches(self, plan: Plan) -> Searches:
+        """The searches with the people's pictures."""
+        return search(plan, self.evidence, "test", "test")
+
+    def thresholds(self, plan: Plan) -> Thresholds:
+        """Thresholds by the development people, who are not enrolled there."""
+        return thresholds(
             search(plan, self.evidence, "dev", "test"),
-            fpir=settings.fpir,
-            fmr=settings.fmr,
-            draws=settings.draws,
+            fpir=self.fpir,
+            fmr=self.settings.fmr,
+            draws=self.settings.draws,
             generator=self.generator,
         )
-        return search(plan, self.evidence, "test", "test"), limits
 
     def linked(self, found: Searches, limits: Thresholds) -> Estimate:
         return self.share(found.naming, found.owner, limits.search, limits.search_draws)
 
-    def controls(self, found: Searches, limits: Thresholds) -> tuple[Estimate | None, Estimate | None]:
+    def controls(self, plan: Plan, limits: Thresholds) -> tuple[Estimate | None, Estimate | None]:
         """Other people's pictures in a person's place: how often they name the person, and anybody."""
         if self.people < 2:
             return None, None
-        top, column = found.others.max(1)
+        found = search(plan, self.evidence, "test", "test", enrolled=False)
+        top, column = found.scores.max(1)
         anybody = self.share(top, found.owner, limits.search, limits.search_draws)
         # Of the S - 1 people whose place a picture may take, a search names at most one.
         subject = top.masked_fill(column >= self.people, -torch.inf)

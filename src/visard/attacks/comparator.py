@@ -31,10 +31,14 @@ def logistic_weights(scores: Tensor, mated: Tensor, penalty: float = PENALTY) ->
     return weights[:-1].float()
 
 
-def standardised(scores: Tensor) -> Tensor:
+def standardised(scores: Tensor, absent: Tensor | None = None) -> Tensor:
     """Each search's scores (Q, G) in standard deviations from their mean (T-norm, Auckenthaler et al. 2000).
 
-    Makes matchers comparable; a search that sees nothing stays 0 everywhere.
+    Makes matchers comparable; a search that sees nothing stays 0 everywhere. absent (Q, G): entries that are
+    not there, which do not count.
     """
-    centred = scores - scores.mean(1, keepdim=True)
-    return centred / scores.std(1, keepdim=True).clamp_min(1e-6)
+    there = torch.ones_like(scores) if absent is None else (~absent).to(scores.dtype)
+    count = there.sum(1, keepdim=True)
+    centred = scores - (scores * there).sum(1, keepdim=True) / count
+    variance = (centred.square() * there).sum(1, keepdim=True) / (count - 1)
+    return centred / variance.sqrt().clamp_min(1e-6)

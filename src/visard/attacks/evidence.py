@@ -22,6 +22,7 @@ class Evidence:
     """The people under attack ("test"), the attacker's own ("dev", "train"), and the gallery's strangers.
 
     A party's gallery is its people, in order, then the strangers: the same strangers for all parties.
+    exchanged: who has pictures of whom, by name, of those whose pictures show somebody else.
     """
 
     def __init__(
@@ -31,8 +32,13 @@ class Evidence:
         gallery: Mapping[str, Source],
         knowledge: Knowledge,
         progress: Progress = silent,
+        exchanged: Mapping[str, str] | None = None,
     ) -> None:
         self.eyes, self.progress = eyes, progress
+        names = list(subjects)
+        shown = [(exchanged or {}).get(name, name) for name in names]
+        whose = [names.index(who if who in names else name) for name, who in zip(names, shown, strict=True)]
+        self._truth: dict[Party, Tensor] = {"test": torch.tensor(whose)}
         self.parties: dict[Party, list[Known]] = {
             "test": [Known(gallery[name], pictures) for name, pictures in subjects.items()],
             "dev": list(knowledge.dev.values()),
@@ -80,7 +86,19 @@ class Evidence:
 
     def templates(self, party: Party, matcher: str) -> Tensor:
         """The gallery (S + N, D) in which a party's people are searched."""
-        return stacked([self._entry(party, matcher), self._entry(STRANGERS, matcher)])
+        return stacked([self._entry(party, matcher), self.strangers(matcher)])
+
+    def absent(self, party: Party, gallery: int) -> Tensor:
+        """(S, gallery) whom a search with a person's pictures must not find: somebody else they show."""
+        found = torch.zeros(len(self.parties[party]), gallery, dtype=torch.bool)
+        if party in self._truth:
+            truth = self._truth[party]
+            found[torch.arange(len(truth)), truth] = truth != torch.arange(len(truth))
+        return found
+
+    def strangers(self, matcher: str) -> Tensor:
+        """(N, D): the gallery's strangers."""
+        return self._entry(STRANGERS, matcher)
 
     def prototypes(self, party: Party, matcher: str) -> Tensor:
         """(S, D): each person's real photos."""
@@ -89,7 +107,7 @@ class Evidence:
     def tune(self, matcher: str, source: str, view: str, steps: int, seed: int) -> str | None:
         """Fine-tune a recogniser on the training people; the name it now goes by, None if it cannot be."""
         people = [(read(each.photos), read(each.pictures[source])) for each in self.parties["train"]]
-        return self.eyes.tuned(matcher, people, view, steps, seed)
+        return self.eyes.tuned(matcher, people, self.strangers(matcher), view, steps, seed)
 
     def _entry(self, party: str, matcher: str) -> Tensor:
         if (party, matcher) not in self._entries:

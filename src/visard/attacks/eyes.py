@@ -46,9 +46,18 @@ class Eyes(Protocol):
         ...
 
     def tuned(
-        self, matcher: str, people: Sequence[tuple[Tensor, Tensor]], view: str, steps: int, seed: int
+        self,
+        matcher: str,
+        people: Sequence[tuple[Tensor, Tensor]],
+        strangers: Tensor,
+        view: str,
+        steps: int,
+        seed: int,
     ) -> str | None:
-        """Fine-tune a recogniser on people's (photos, pictures); its new name, None if it cannot be."""
+        """Fine-tune a recogniser on people's (photos, pictures); its new name, None if it cannot be.
+
+        strangers (N, D): gallery entries that are nobody of them.
+        """
         ...
 
 
@@ -67,7 +76,13 @@ class Embeddings:
         return dict.fromkeys(matchers, reference_embedding(photos.float()))
 
     def tuned(
-        self, matcher: str, people: Sequence[tuple[Tensor, Tensor]], view: str, steps: int, seed: int
+        self,
+        matcher: str,
+        people: Sequence[tuple[Tensor, Tensor]],
+        strangers: Tensor,
+        view: str,
+        steps: int,
+        seed: int,
     ) -> str | None:
         return None
 
@@ -104,7 +119,13 @@ class Lenses:
         return {name: reference_embedding(sight.rows) for name, sight in seen.items()}
 
     def tuned(
-        self, matcher: str, people: Sequence[tuple[Tensor, Tensor]], view: str, steps: int, seed: int
+        self,
+        matcher: str,
+        people: Sequence[tuple[Tensor, Tensor]],
+        strangers: Tensor,
+        view: str,
+        steps: int,
+        seed: int,
     ) -> str | None:
         from visard.attacks.tuning import fine_tune
 
@@ -127,7 +148,7 @@ class Lenses:
             original,
             torch.cat(crops),
             torch.cat(labels),
-            torch.stack(prototypes),
+            stacked([torch.stack(prototypes), strangers]),
             steps=steps,
             generator=torch.Generator().manual_seed(seed),
         )

@@ -72,12 +72,17 @@ def fit(name: str, strength: float, generated: Tensor, real: Tensor) -> LinearMa
 
 
 def learn(
-    generated: Tensor, owner: Tensor, prototypes: Tensor, folds: int, generator: torch.Generator
+    generated: Tensor,
+    owner: Tensor,
+    prototypes: Tensor,
+    strangers: Tensor,
+    folds: int,
+    generator: torch.Generator,
 ) -> LinearMap | None:
-    """The map that tells held-out people apart best, fitted on everybody.
+    """The map that best tells held-out people from one another and from strangers, fitted on everybody.
 
-    generated (N, D), owner (N,) in 0..S-1, prototypes (S, D) of real photos. None with fewer than three
-    people of whom anything is seen.
+    generated (N, D), owner (N,) in 0..S-1, prototypes (S, D) and strangers (M, D) of real photos. None with
+    fewer than three people of whom anything is seen.
     """
     usable = generated.any(1) & prototypes[owner].any(1)
     generated, owner = generated[usable], owner[usable]
@@ -87,20 +92,25 @@ def learn(
     order = people[torch.randperm(len(people), generator=generator)]
     held_out = [part for part in order.tensor_split(min(folds, len(people))) if len(part)]
     tried = [(name, strength) for name, (_, strengths) in FITS.items() for strength in strengths]
-    best = max(tried, key=lambda each: _validated(each, generated, owner, prototypes, held_out))
+    best = max(tried, key=lambda each: _validated(each, generated, owner, prototypes, strangers, held_out))
     return fit(*best, generated, prototypes[owner])
 
 
 def _validated(
-    way: tuple[str, float], generated: Tensor, owner: Tensor, prototypes: Tensor, folds: Sequence[Tensor]
+    way: tuple[str, float],
+    generated: Tensor,
+    owner: Tensor,
+    prototypes: Tensor,
+    strangers: Tensor,
+    folds: Sequence[Tensor],
 ) -> float:
-    """Decidability of people the map was not fitted on, mean over the folds."""
-    everyone = torch.unique(owner)
+    """Decidability of people the map was not fitted on, among them and strangers; mean over the folds."""
     figures = []
     for held_out in folds:
         out = torch.isin(owner, held_out)
         found = fit(*way, generated[~out], prototypes[owner[~out]])
-        scores = found.probe(generated[out]) @ found.template(prototypes[everyone]).T
-        own = owner[out][:, None] == everyone
+        gallery = found.template(torch.cat([prototypes[held_out], strangers]))
+        scores = found.probe(generated[out]) @ gallery.T
+        own = F.pad(owner[out][:, None] == held_out, (0, len(strangers)))
         figures.append(decidability(scores[own], scores[~own]))
     return sum(figures) / len(figures)

@@ -46,14 +46,26 @@ class Plan:
         return "; ".join(parts)
 
 
-def search(plan: Plan, evidence: Evidence, probes: Party, gallery: Party) -> Searches:
-    """Search a gallery with the pictures of a party, which need not be enrolled in it."""
+def search(
+    plan: Plan, evidence: Evidence, probes: Party, gallery: Party, *, enrolled: bool = True
+) -> Searches:
+    """Search a gallery with the pictures of a party, which need not be enrolled in it.
+
+    enrolled: False takes out the entry of the person whose pictures they are, and asks whom they name then.
+    """
     scores = matcher_scores(plan, evidence, probes, gallery)
     _, owner = groups_of(evidence.owner(probes, plan.source), plan.k)
+    absent = torch.zeros(scores.shape[:2], dtype=torch.bool)
+    if probes == gallery:
+        absent |= evidence.absent(probes, scores.shape[1])[owner]
+        if not enrolled:
+            absent.scatter_(1, owner[:, None], True)
     if scores.shape[2] == 1 and not plan.weights:
-        return Searches(scores[..., 0], owner)
-    weights = torch.tensor(plan.weights) if plan.weights else torch.ones(scores.shape[2])
-    return Searches(standardised_each(scores) @ weights, owner)
+        combined = scores[..., 0]
+    else:
+        weights = torch.tensor(plan.weights) if plan.weights else torch.ones(scores.shape[2])
+        combined = standardised_each(scores, absent) @ weights
+    return Searches(combined.masked_fill(absent, -torch.inf), owner)
 
 
 def matcher_scores(plan: Plan, evidence: Evidence, probes: Party, gallery: Party) -> Tensor:
@@ -76,6 +88,6 @@ def seen(plan: Plan, evidence: Evidence, party: Party, matcher: str) -> Sight:
     return Sight(rows, torch.stack([each.quality for each in sights]).mean(0))
 
 
-def standardised_each(scores: Tensor) -> Tensor:
+def standardised_each(scores: Tensor, absent: Tensor | None = None) -> Tensor:
     """(Q, G, M), each matcher's scores of a search standardised."""
-    return torch.stack([standardised(each) for each in scores.unbind(2)], 2)
+    return torch.stack([standardised(each, absent) for each in scores.unbind(2)], 2)

@@ -17,11 +17,13 @@ MEANING = {
     "T0": "one picture, the best of the recognisers that took no part in training",
     "T1": "recognisers, a matcher of whole pictures and the context without the face, alone and together",
     "T2": "preprocessing, restoration and purification of the pictures",
-    "T3": "several pictures of a person together",
+    "T3": "several of a person's published pictures together",
     "T4": "maps, a comparator and a fine-tuned recogniser learned from other people's models",
-    "T5": "the model file: as many pictures of any prompt as wanted",
+    "T5": "the model file: more pictures, of more prompts, than were published",
 }
 TIERS = tuple(MEANING)
+LEARNED = "T4"
+"""The first tier that learns from people."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,12 @@ class TakenTogether:
 class AttackTier(TierResult):
     """A tier's strongest attack on the development people, as it did on the people under attack.
 
-    linked: share of people named first and above the threshold at `fpir`; matched: TMR at `fmr`. A person
-    with several probes counts with their share. control: share named by the pictures of another of the
-    people, whose own entry is left out; false_positives: share of such searches that name anybody, which
-    should be near `fpir`. searches: how many of people who are not enrolled set the threshold; below
-    1 / fpir it is their highest score.
+    linked: share of people named first and above the threshold at `fpir`; first: share named first, whatever
+    the score; matched: TMR at `fmr`. A person with several probes counts with their share. control: share
+    named by the pictures of another of the people, whose own entry is left out; false_positives: share of
+    such searches that name anybody, which should be near `fpir`. dev: people by whom the attack was chosen
+    and the threshold set, at the finest rate they can show where that is above `asked_fpir`; train: people
+    learned from.
     """
 
     attack: str
@@ -63,8 +66,11 @@ class AttackTier(TierResult):
     gallery: int
     k: int
     fpir: float
+    asked_fpir: float
     fmr: float
-    searches: int
+    dev: int
+    train: int
+    first: Estimate
     matched: Estimate
     control: Estimate | None
     false_positives: Estimate | None
@@ -75,35 +81,33 @@ class AttackTier(TierResult):
     def claim(self) -> str:
         """What was measured, under which attack, with which uncertainty. Never a promise."""
         pictures = "1 picture" if self.k == 1 else f"{self.k} pictures"
+        learned = f" and {self.train} people's models" if self.train else ""
         return (
-            f"At attack tier {self.tier}, in a gallery of {self.gallery}, with {pictures}, at "
-            f"{self.rate}, {share(self.linked)} of {self.people} people are linked, by {self.attack}."
+            f"At attack tier {self.tier}, in a gallery of {self.gallery}, with {pictures}{learned}, at a "
+            f"false-positive rate of {self.fpir:g}, {share(self.linked)} of {self.people} people are linked, "
+            f"by {self.attack}."
         )
-
-    @property
-    def rate(self) -> str:
-        """The false-positive rate in words: that which was asked for, or the finest that can be shown."""
-        if self.searches * self.fpir >= 1:
-            return f"a false-positive rate of {self.fpir:g}"
-        return f"the highest score of {self.searches} searches of people who are not enrolled"
 
     @property
     def cautions(self) -> list[str]:
         """Reasons to distrust the figure, each the end of a sentence that begins with the tier."""
         found = []
-        if self.searches * self.fpir < 1:
+        if self.fpir > self.asked_fpir:
             found.append(
-                f"{self.searches} searches of people who are not enrolled cannot show a false-positive rate "
-                f"of {self.fpir:g}; the threshold is their highest score."
+                f"{self.dev} people to set the threshold by cannot show a false-positive rate of "
+                f"{self.asked_fpir:g}: it is {self.fpir:.2g}."
             )
-        if not self.at_chance:
-            found.append("other people's pictures link to a person more often than by chance.")
+        if self.false_positives is not None and not self.at_chance:
+            found.append(
+                f"{self.false_positives.value:.0%} of the searches for somebody who is not enrolled name "
+                f"somebody, where {self.fpir:.2g} were allowed: the threshold does not hold on these people."
+            )
         return found
 
     @property
     def at_chance(self) -> bool:
-        """Whether other people's pictures link to a person no more often than false positives may."""
-        return self.control is None or self.control.low <= self.fpir
+        """Whether the pictures of people who are not enrolled name somebody no more often than they may."""
+        return self.false_positives is None or self.false_positives.low <= self.fpir
 
 
 def as_tree(found: Sequence[AttackTier]) -> dict[str, Any]:

@@ -13,7 +13,10 @@ from visard.metrics.verification import threshold_at
 
 @dataclass(frozen=True)
 class Searches:
-    """Scores (Q, G) of Q probes against a gallery; owner (Q,): the person, whose column it is if enrolled."""
+    """Scores (Q, G) of Q probes against a gallery; owner (Q,): the person, whose column it is if enrolled.
+
+    -inf where an entry was taken out of the gallery.
+    """
 
     scores: Tensor
     owner: Tensor
@@ -25,7 +28,7 @@ class Searches:
 
     @property
     def others(self) -> Tensor:
-        """(Q, G) with the own entry at -inf: the search as it goes while the person is not enrolled."""
+        """(Q, G) with the own entry at -inf."""
         return self.scores.scatter(1, self.owner[:, None], -torch.inf)
 
     @property
@@ -36,17 +39,20 @@ class Searches:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Where people who are not enrolled are named at `fpir`, and matched at `fmr`; with bootstrap draws.
-
-    searches: how many there were; fewer than 1 / fpir cannot show such a rate, and the threshold is the
-    highest score of all.
-    """
+    """Where people who are not enrolled are named at a rate, and matched at another; with bootstrap draws."""
 
     search: float
     search_draws: Tensor
     match: float
     match_draws: Tensor
-    searches: int
+
+
+def finest(rate: float, people: int) -> float:
+    """The false-positive rate that is asked for, or the finest one that so many people can show.
+
+    However many searches each of them makes: those of one person err together.
+    """
+    return max(rate, 1 / people)
 
 
 def thresholds(
@@ -63,7 +69,6 @@ def thresholds(
         search_draws=redrawn(tops, owner, weights, fpir),
         match=threshold_at(pairs[finite], fmr),
         match_draws=redrawn(pairs[finite], torch.searchsorted(people, whose[finite]), weights, fmr),
-        searches=len(tops),
     )
 
 

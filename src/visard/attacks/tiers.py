@@ -15,7 +15,7 @@ from visard.attacks.inputs import AttackSettings
 from visard.attacks.maps import LinearMap, learn
 from visard.attacks.plan import Plan, matcher_scores, search, seen, standardised_each
 from visard.attacks.result import Tried
-from visard.attacks.searches import decidability
+from visard.attacks.searches import decidability, finest
 from visard.attacks.views import AS_IT_IS
 from visard.metrics.verification import threshold_at
 
@@ -56,11 +56,17 @@ class Attacker:
     def measure(self, plan: Plan) -> Tried:
         """The attack on the development people, who search one another's gallery."""
         found = search(plan, self.evidence, "dev", "dev")
+        alone = search(plan, self.evidence, "dev", "dev", enrolled=False)
         others = found.others
-        linked = found.naming > threshold_at(others.amax(1), self.settings.fpir)
+        linked = found.naming > threshold_at(alone.scores.amax(1), self.fpir)
         people = torch.unique(found.owner)
         share = torch.stack([linked[found.owner == person].double().mean() for person in people]).mean()
         return Tried(str(plan), float(share), decidability(found.own, others[others > -torch.inf]))
+
+    @property
+    def fpir(self) -> float:
+        """The false-positive rate at which the development people set thresholds."""
+        return finest(self.settings.fpir, len(self.evidence.parties["dev"]))
 
     def sizes(self, source: str) -> list[int]:
         """The numbers of pictures that everybody has, of those that are to be looked at together."""
@@ -170,6 +176,7 @@ class Attacker:
                 seen(plan, self.evidence, "train", matcher).rows[kept],
                 owner[kept],
                 self.evidence.prototypes("train", matcher),
+                self.evidence.strangers(matcher),
                 self.settings.folds,
                 torch.Generator().manual_seed(self.settings.seed),
             )

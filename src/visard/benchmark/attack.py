@@ -19,9 +19,11 @@ from visard import pool
 from visard.attacks import PUBLISHED, TIERS, AttackSettings, AttackTier, Knowledge, Known, Lenses, attack
 from visard.attacks.inputs import Pictures, Source
 from visard.attacks.purification import backbone_views
+from visard.attacks.result import LEARNED
 from visard.attacks.stored import keep, kept
 from visard.attacks.views import VIEWS
 from visard.benchmark import job
+from visard.benchmark.arms import arm as find_arm
 from visard.benchmark.datasets import TRAIN, Audition, audition_of, camera_of, people_of
 from visard.benchmark.leaks import ATTACKER, Leak, Taps, read_pictures
 from visard.benchmark.people import CLEAN, STRANGERS, Camera, load_photos, world_camera, world_people
@@ -34,8 +36,8 @@ from visard.personalization.record import key_digest
 from visard.progress import Progress, silent
 
 WHOLE = job.Slice()
-LEARNED = "T4"
-"""The first tier that learns from people."""
+RULES = 2
+"""Raised when attacks come to other figures from the same pictures: what was found before is found anew."""
 MODEL_FILE = "T5"
 """The tier that has the model file; arms that words alone make have none."""
 
@@ -164,7 +166,7 @@ class Campaign:
         return job.Job(
             people=[*self.attackers.dev, *self._learned],
             strangers=[int(folder.name) for folder in self._strangers],
-            arms=with_sources(self.arms),
+            arms=with_sources([known_by(arm) for arm in self.arms]),
             seeds=[self.seed],
             workers=self.attackers.workers,
             keep_models=self._leaks or self.attackers.keep_models,
@@ -183,6 +185,7 @@ class Campaign:
         """A digest of all that an attack's figures depend on."""
         return key_digest(
             {
+                "rules": RULES,
                 "protocol": self.protocol.content,
                 "arm": arm,
                 "seed": self.seed,
@@ -207,7 +210,7 @@ class Campaign:
         dev, train = (
             {
                 _name(unit): Known(_clean(self.own, unit, side), self._pictures(unit, own=True))
-                for unit in (Unit(person, arm, self.seed) for person in people)
+                for unit in (Unit(person, known_by(arm), self.seed) for person in people)
             }
             for people in (self.attackers.dev, self._learned)
         )
@@ -219,6 +222,7 @@ class Campaign:
             tiers=[tier for tier in self.tiers if from_models or tier < MODEL_FILE],
             settings=self.settings,
             arm=arm,
+            exchanged={_name(unit): _name(whose) for unit in subjects if (whose := self._drawn_by(unit))},
             progress=progress,
         )
         keep(self.file(arm), found, self.key(arm))
@@ -233,12 +237,19 @@ class Campaign:
 
     def _check(self) -> None:
         """Raise InputError for what stands in the way, before anything takes long."""
-        for arm, units in self.subjects.items():
+        for name, units in self.subjects.items():
             if not units:
                 raise InputError(
-                    f"No unit of the arm {arm} is finished in {self.out}.",
+                    f"No unit of the arm {name} is finished in {self.out}.",
                     "Finish it with visard bench main first.",
                 )
+        people = {each: {unit.person for unit in units} for each, units in self.subjects.items()}
+        fewest = min(self.arms, key=lambda each: len(people[each]))
+        if set.union(*people.values()) > people[fewest]:
+            raise InputError(
+                f"{len(people[fewest])} people of {fewest} are finished, and more of other arms.",
+                "Arms are compared on the same people: finish it with visard bench main, or leave it out.",
+            )
         own = [*self.attackers.dev, *self._learned]
         under_attack = {unit.person for units in self.subjects.values() for unit in units}
         if under_attack & set(own) or len(set(own)) < len(own):
@@ -279,8 +290,11 @@ class Campaign:
 
     def _leak(self, unit: Unit, own: bool = False) -> Leak | None:
         """The model file that drew a unit's pictures; None where it is the public base model."""
-        drawn_by = UnitJob(unit, self.protocol, self.own if own else self.out).drawn_by
+        drawn_by = self._drawn_by(unit, own)
         return None if drawn_by is None else Leak(drawn_by, own)
+
+    def _drawn_by(self, unit: Unit, own: bool = False) -> Unit | None:
+        return UnitJob(unit, self.protocol, self.own if own else self.out).drawn_by
 
     @property
     def highest(self) -> str:
@@ -348,6 +362,12 @@ def prepare(
     )
     left_out = [] if audition is None else audition.left_out
     return campaign, camera_of(people, lineup, opened), left_out
+
+
+def known_by(name: str) -> str:
+    """The arm by which an attacker gets to know one: exchanged pictures pass for what they were."""
+    found = find_arm(name)
+    return found.of if found.kind == "exchanged" else name
 
 
 class Assault:

@@ -7,13 +7,17 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from visard.attacks.result import MEANING, AttackTier
+from visard.attacks.result import LEARNED, MEANING, AttackTier
+from visard.audit.flags import tier_flags
 from visard.benchmark.layout import NOTHING, escaped
 from visard.metrics.bootstrap import Estimate
 from visard.storage import atomic_write
 
 NAME = "attackers"
-HEADLINE = "T4"
+COLUMNS = (
+    *("arm", "tier", "linked", "low", "high", "first", "false_positives"),
+    *("people", "gallery", "dev", "train", "k", "fpir", "attack"),
+)
 Found = Mapping[str, Sequence[AttackTier]]
 """Arm -> a result for each tier."""
 
@@ -34,13 +38,13 @@ def markdown(found: Found) -> str:
         return "\n".join(lines)
     lines += [f"| arm | {' | '.join(tiers)} |", f"|{'---|' * (len(tiers) + 1)}"]
     lines += [f"| {arm} | {' | '.join(_cells(found, arm, _linked))} |" for arm in found]
-    if HEADLINE in tiers:
-        lines += ["", f"**The headline is {HEADLINE}**, an attacker who knows the tool:", ""]
-        lines += [f"- {arm}: {each.claim}" for arm, each in _of_tier(found, HEADLINE)]
+    if LEARNED in tiers:
+        lines += ["", f"**The headline is {LEARNED}**, an attacker who knows the tool:", ""]
+        lines += [f"- {arm}: {each.claim}" for arm, each in _of_tier(found, LEARNED)]
     lines += ["", *(f"- {tier}: {MEANING[tier]}" for tier in tiers)]
-    lines += ["", "Pictures of another of these people in a person's place (chance):", ""]
-    lines += [f"| arm | {' | '.join(tiers)} |", f"|{'---|' * (len(tiers) + 1)}"]
-    lines += [f"| {arm} | {' | '.join(_cells(found, arm, _control))} |" for arm in found]
+    for title, figure in BELOW.items():
+        lines += ["", f"{title}:", "", f"| arm | {' | '.join(tiers)} |", f"|{'---|' * (len(tiers) + 1)}"]
+        lines += [f"| {arm} | {' | '.join(_cells(found, arm, figure))} |" for arm in found]
     lines.append("")
     lines += [
         f"- Caution, {arm}, {each.tier}: {caution}"
@@ -48,6 +52,8 @@ def markdown(found: Found) -> str:
         for each in results
         for caution in each.cautions
     ]
+    for results in found.values():
+        lines += [f"- Caution, {flag.where}: {flag.message}" for flag in tier_flags(results)]
     return "\n".join(lines) + "\n"
 
 
@@ -55,13 +61,14 @@ def as_csv(found: Found) -> str:
     """One line an arm and tier, with the attack that was chosen."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["arm", "tier", "linked", "low", "high", "people", "gallery", "k", "fpir", "attack"])
+    writer.writerow(COLUMNS)
     for arm, results in found.items():
         for each in results:
-            linked = [f"{value:.6g}" for value in (each.linked.value, each.linked.low, each.linked.high)]
-            writer.writerow(
-                [arm, each.tier, *linked, each.people, each.gallery, each.k, each.fpir, each.attack]
-            )
+            shares = (each.linked.value, each.linked.low, each.linked.high, each.first.value)
+            named = NOTHING if each.false_positives is None else f"{each.false_positives.value:.6g}"
+            counts = (each.people, each.gallery, each.dev, each.train, each.k)
+            figures = [f"{value:.6g}" for value in shares]
+            writer.writerow([arm, each.tier, *figures, named, *counts, each.fpir, each.attack])
     return text.getvalue()
 
 
@@ -96,9 +103,21 @@ def _linked(each: AttackTier) -> Estimate | None:
     return each.linked
 
 
-def _control(each: AttackTier) -> Estimate | None:
-    """Share of people to whom another's pictures lead."""
-    return each.control
+def _first(each: AttackTier) -> Estimate | None:
+    """Share of people named first, whatever the score."""
+    return each.first
+
+
+def _false_positives(each: AttackTier) -> Estimate | None:
+    """Share of searches for people who are not enrolled that name somebody."""
+    return each.false_positives
+
+
+BELOW: Mapping[str, Callable[[AttackTier], Estimate | None]] = {
+    "Named first, whatever the score": _first,
+    "Searches that name somebody while the person is not enrolled": _false_positives,
+}
+"""Tables below the first, by their titles."""
 
 
 def _of_tier(found: Found, tier: str) -> Iterator[tuple[str, AttackTier]]:
@@ -120,7 +139,9 @@ def _setting(found: Found) -> str:
     each = next((result for results in found.values() for result in results), None)
     if each is None:
         return "No attack is finished."
+    learned = max(result.train for results in found.values() for result in results)
+    models = f"; from {LEARNED} on it learned from {learned} others" if learned else ""
     return (
-        f"{each.people} people, a gallery of {each.gallery}, a false-positive rate of {each.fpir:g}, or the "
-        "finest that the attacker's people can set, where a caution says so; all choices were made on them."
+        f"{each.people} people, a gallery of {each.gallery}, a false-positive rate of {each.fpir:g}. The "
+        f"attacker made all choices and set all thresholds on {each.dev} other people{models}."
     )

@@ -231,9 +231,18 @@ class UnitJob:
         return source.pictures()
 
     def _neighbour(self) -> int:
-        """Whose pictures stand for chance: the person before, of the first one the person after."""
-        before, after = self.unit.person - 1, self.unit.person + 1
-        return before if (self.out / "people" / str(before)).is_dir() else after
+        """Whose pictures stand for chance: people go in pairs, and the last of an odd number is left over.
+
+        Those are given the pictures of the one before.
+        """
+        everyone = sorted(int(folder.name) for folder in (self.out / "people").iterdir())
+        if len(everyone) < 2:
+            raise InputError(
+                "One person alone has nobody to exchange pictures with.", "Ask for more --people."
+            )
+        place = everyone.index(self.unit.person)
+        other = place ^ 1
+        return everyone[other if other < len(everyone) else place - 1]
 
     def _perturbed(self, photos: Tensor, kit: Kit, progress: Progress) -> tuple[Tensor, Detector]:
         """What the victim trains on (decision 15), and a detector that goes by the photos as they were."""
