@@ -71,6 +71,20 @@ def test_a_rotation_is_undone_by_the_informed_attacker_alone() -> None:
         assert found[tier].linked.value < 0.1
     assert found["T4"].linked.value > 0.95
     assert "map" in found["T4"].attack
+    assert found["T4"].train == 40
+    few, half = found["T4"].learned_from
+    assert (few.people, half.people) == (10, 20)  # in 24 dimensions, of which so many people show a part
+    assert few.linked.value < 0.5 < half.linked.value
+    assert found["T3"].learned_from == []
+
+
+def test_what_fewer_people_teach_is_what_an_attacker_with_fewer_learns() -> None:
+    given = toy(rotated)
+    train = dict(list(given.knowledge.train.items())[:20])
+    alone = run(replace(given, knowledge=replace(given.knowledge, train=train)))["T4"]
+    half = attacked(rotated)["T4"].learned_from[-1]
+    assert half.attack == alone.attack
+    assert half.linked.value == alone.linked.value
 
 
 def test_a_constant_is_undone_by_the_informed_attacker() -> None:

@@ -37,6 +37,7 @@ def tier(linked: float) -> AttackTier:
         control=None,
         false_positives=None,
         together=[],
+        learned_from=[],
         tried=[],
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from visard.attacks import AttackTier
+from visard.attacks.result import LearnedFrom
 from visard.benchmark import attackers
 from visard.metrics.bootstrap import Estimate
 
@@ -28,10 +29,18 @@ FIRST = AttackTier(
     control=Estimate(0.0, 0.0, 0.01, 20, "subjects"),
     false_positives=Estimate(0.06, 0.03, 0.1, 20, "subjects"),
     together=[],
+    learned_from=[],
     tried=[],
 )
 LEARNED = replace(
-    FIRST, tier="T4", k=16, train=30, asked_fpir=0.01, attack="all; 16 pictures", false_positives=SHARE
+    FIRST,
+    tier="T4",
+    k=16,
+    train=30,
+    asked_fpir=0.01,
+    attack="all; 16 pictures",
+    false_positives=SHARE,
+    learned_from=[LearnedFrom(15, "all", replace(SHARE, value=0.3))],
 )
 
 
@@ -45,6 +54,8 @@ def test_the_page_leads_with_who_knows_the_tool_and_shows_chance() -> None:
     assert "**The headline is T4**" in page
     assert page.count("- none: At attack tier T4") == 1
     assert "with 16 pictures and 30 people's models, at a false-positive rate of 0.05" in page
+    assert "Learning from 15 people's 30%." in page
+    assert "- Caution, none, T4: it links 40%, and 30% when it learns from 15 people instead of 30" in page
     assert "- Caution, none, T4: 20 people to set the threshold by" in page
     assert "- Caution, none, T4: 40% of the searches for somebody who is not enrolled name somebody" in page
     assert "Caution, none, T0" not in page

@@ -9,14 +9,25 @@ from torch import Tensor
 
 from visard.attacks.evidence import Evidence
 from visard.attacks.eyes import Eyes
-from visard.attacks.inputs import AttackSettings, Knowledge, Pictures, Source, check, leaked_sources
+from visard.attacks.inputs import (
+    FEWEST_TO_LEARN_FROM,
+    AttackSettings,
+    Knowledge,
+    Pictures,
+    Source,
+    check,
+    leaked_sources,
+)
 from visard.attacks.plan import Plan, search
-from visard.attacks.result import LEARNED, MEANING, TIERS, AttackTier, TakenTogether
+from visard.attacks.result import LEARNED, MEANING, TIERS, AttackTier, LearnedFrom, TakenTogether
 from visard.attacks.searches import Searches, Thresholds, share_of_people, thresholds
 from visard.attacks.tiers import Attacker, Choice
 from visard.errors import InputError
 from visard.metrics.bootstrap import Estimate, SubjectBootstrap
 from visard.progress import Progress, silent
+
+PARTS = (4, 2)
+"""Into how many the training people are cut, to see what learning from one part leads to."""
 
 
 def attack(
@@ -52,14 +63,16 @@ def attack(
     wanted = [tier for tier in TIERS if tier <= max(tiers)]
     for done, tier in enumerate(wanted):
         choice = attacker.choose(tier, plan)
-        plan = choice.plan
         if tier in tiers:
-            results.append(_judged(tier, choice, attacker, len(gallery), arm))
+            results.append(_judged(tier, choice, plan, attacker, len(gallery), arm))
+        plan = choice.plan
         progress("tiers", done + 1, len(wanted))
     return results
 
 
-def _judged(tier: str, choice: Choice, attacker: Attacker, gallery: int, arm: str) -> AttackTier:
+def _judged(
+    tier: str, choice: Choice, before: Plan | None, attacker: Attacker, gallery: int, arm: str
+) -> AttackTier:
     evidence, settings, plan = attacker.evidence, attacker.settings, choice.plan
     people = len(evidence.parties["test"])
     bench = _Bench(attacker)
@@ -92,8 +105,21 @@ def _judged(tier: str, choice: Choice, attacker: Attacker, gallery: int, arm: st
         control=control,
         false_positives=false_positives,
         together=together,
+        learned_from=_learning(attacker, before) if tier == LEARNED else [],
         tried=choice.tried,
     )
+
+
+def _learning(attacker: Attacker, before: Plan | None) -> list[LearnedFrom]:
+    """What parts of the training people lead to, smallest first."""
+    found = []
+    everybody = len(attacker.evidence.parties["train"])
+    for people in (everybody // part for part in PARTS if everybody // part >= FEWEST_TO_LEARN_FROM):
+        student = Attacker(attacker.evidence.learning_from(people), attacker.settings, attacker.leaked)
+        plan, bench = student.choose(LEARNED, before).plan, _Bench(student)
+        linked = bench.linked(bench.searches(plan), bench.thresholds(plan))
+        found.append(LearnedFrom(people, str(plan), linked))
+    return found
 
 
 class _Bench:

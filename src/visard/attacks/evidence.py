@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Literal
 
 import torch
@@ -51,6 +52,25 @@ class Evidence:
         self._sights: dict[tuple[Party, str, str, str], Sight] = {}
         self._owners: dict[tuple[Party, str], Tensor] = {}
         self._entries: dict[tuple[str, str], Tensor] = {}
+
+    def learning_from(self, people: int) -> Evidence:
+        """The same, had the attacker only the first so many training people; what was seen stays seen."""
+        fewer = copy(self)
+        fewer.parties = {**self.parties, "train": self.parties["train"][:people]}
+        fewer.photos = {**self.photos, "train": self.photos["train"][:people]}
+        fewer._owners = {key: owner for key, owner in self._owners.items() if key[0] != "train"}
+        fewer._sights = {key: sight for key, sight in self._sights.items() if key[0] != "train"}
+        for (party, source, view, matcher), sight in self._sights.items():
+            if party == "train":
+                owner = self._owners[party, source]
+                kept = owner < people
+                fewer._owners[party, source] = owner[kept]
+                fewer._sights[party, source, view, matcher] = Sight(sight.rows[kept], sight.quality[kept])
+        fewer._entries = {
+            (party, matcher): entry[:people] if party == "train" else entry
+            for (party, matcher), entry in self._entries.items()
+        }
+        return fewer
 
     def sight(self, party: Party, source: str, view: str, matcher: str) -> Sight:
         """What a matcher sees of a party's pictures, person after person."""

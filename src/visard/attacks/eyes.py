@@ -143,7 +143,7 @@ class Lenses:
                 prototypes.append(prototype)
         if len(prototypes) < 2:
             return None
-        name = f"{matcher}, fine-tuned"
+        name = f"{matcher}, fine-tuned on {len(prototypes)} people"
         self.probes[name] = fine_tune(
             original,
             torch.cat(crops),

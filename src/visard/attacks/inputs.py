@@ -12,6 +12,9 @@ from visard.errors import InputError
 PUBLISHED = "published"
 """The source of the pictures that a person has let out; every other source takes the model file (T5)."""
 
+FEWEST_TO_LEARN_FROM = 3
+"""People: a map of fewer cannot be checked on one it was not fitted on."""
+
 Source = Tensor | Callable[[], Tensor]
 """Pictures (P, 3, H, W) in [-1, 1], or what reads them when they are looked at."""
 Pictures = Mapping[str, Source]
@@ -102,7 +105,7 @@ def check(
             "The attacker has fewer than two people to make choices on.",
             "Give development people: real photos of others and pictures the tool made of them.",
         )
-    if any(tier >= "T4" for tier in tiers) and len(knowledge.train) < 3:
+    if any(tier >= "T4" for tier in tiers) and len(knowledge.train) < FEWEST_TO_LEARN_FROM:
         raise InputError(
             "Tiers T4 and T5 learn from people, and the attacker has fewer than three.",
             "Give training people, as the development people, or attack up to T3.",

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from visard.attacks.inputs import FEWEST_TO_LEARN_FROM
 from visard.attacks.searches import decidability
 
 Fit = Callable[[Tensor, Tensor, float], Tensor]
@@ -87,7 +88,7 @@ def learn(
     usable = generated.any(1) & prototypes[owner].any(1)
     generated, owner = generated[usable], owner[usable]
     people = torch.unique(owner)
-    if len(people) < 3:
+    if len(people) < FEWEST_TO_LEARN_FROM:
         return None
     order = people[torch.randperm(len(people), generator=generator)]
     held_out = [part for part in order.tensor_split(min(folds, len(people))) if len(part)]

@@ -22,6 +22,8 @@ MEANING = {
     "T5": "the model file: more pictures, of more prompts, than were published",
 }
 TIERS = tuple(MEANING)
+RISE = 0.05
+"""Of the share linked, with twice the people to learn from, that is taken for a rise."""
 LEARNED = "T4"
 """The first tier that learns from people."""
 
@@ -45,6 +47,15 @@ class TakenTogether:
     """Share of people linked when k of their pictures are looked at together."""
 
     k: int
+    attack: str
+    linked: Estimate
+
+
+@dataclass(frozen=True)
+class LearnedFrom:
+    """Share of people linked by the strongest attack that learns from so many people (T4)."""
+
+    people: int
     attack: str
     linked: Estimate
 
@@ -75,6 +86,7 @@ class AttackTier(TierResult):
     control: Estimate | None
     false_positives: Estimate | None
     together: list[TakenTogether]
+    learned_from: list[LearnedFrom]
     tried: list[Tried]
 
     @property
@@ -102,7 +114,18 @@ class AttackTier(TierResult):
                 f"{self.false_positives.value:.0%} of the searches for somebody who is not enrolled name "
                 f"somebody, where {self.fpir:.2g} were allowed: the threshold does not hold on these people."
             )
+        if self.still_rising:
+            fewer = self.learned_from[-1]
+            found.append(
+                f"it links {self.linked.value:.0%}, and {fewer.linked.value:.0%} when it learns from "
+                f"{fewer.people} people instead of {self.train}: from more people it may link more."
+            )
         return found
+
+    @property
+    def still_rising(self) -> bool:
+        """Whether the largest part of the training people leads to fewer links than all of them."""
+        return bool(self.learned_from) and self.linked.value > self.learned_from[-1].linked.value + RISE
 
     @property
     def at_chance(self) -> bool:

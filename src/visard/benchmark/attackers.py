@@ -40,7 +40,7 @@ def markdown(found: Found) -> str:
     lines += [f"| {arm} | {' | '.join(_cells(found, arm, _linked))} |" for arm in found]
     if LEARNED in tiers:
         lines += ["", f"**The headline is {LEARNED}**, an attacker who knows the tool:", ""]
-        lines += [f"- {arm}: {each.claim}" for arm, each in _of_tier(found, LEARNED)]
+        lines += [f"- {arm}: {each.claim}{_fewer(each)}" for arm, each in _of_tier(found, LEARNED)]
     lines += ["", *(f"- {tier}: {MEANING[tier]}" for tier in tiers)]
     for title, figure in BELOW.items():
         lines += ["", f"{title}:", "", f"| arm | {' | '.join(tiers)} |", f"|{'---|' * (len(tiers) + 1)}"]
@@ -92,6 +92,12 @@ def latex(found: Found) -> str:
             "",
         ]
     )
+
+
+def _fewer(each: AttackTier) -> str:
+    """What it links where it learned from fewer people."""
+    parts = [f"from {part.people} people's {part.linked.value:.0%}" for part in each.learned_from]
+    return f" Learning {', '.join(parts)}." if parts else ""
 
 
 def _tiers(found: Found) -> list[str]:
