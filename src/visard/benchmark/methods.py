@@ -10,27 +10,13 @@ from torch import Tensor
 
 from visard.benchmark.arms import Arm, arm
 from visard.benchmark.variants import find_variant
+from visard.benchmark.victims import HALF, PERTURBED, SETTINGS, split_marks
 from visard.errors import InputError
 from visard.faces.detector import Face
 from visard.protection.methods import METHODS
 
 CLEAN_TOO, RELEASED = MARKS = ("clean", "released")
 """What may follow the name of an arm of PERTURBED, each after a plus and in this order."""
-PERTURBED = {
-    "anti-dreambooth": "aspl",
-    "simac": "simac",
-    "anti-diffusion": "anti-diffusion",
-    "random": "random",
-    "fsmg": "fsmg",
-    "targeted-aspl": "targeted-aspl",
-    "advdm": "advdm",
-    "mist": "mist",
-    "photoguard": "photoguard",
-    "caat": "caat",
-}
-"""Arms that train on perturbed photos -> names in visard.protection.methods.METHODS."""
-ALIASES = {"aspl": "anti-dreambooth"}
-"""What visard protect calls an arm."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +24,15 @@ class Method:
     """An arm, and what it does besides: perturb X_0 before it trains, or use only the first surrogates.
 
     Of perturbed photos a victim sees these alone, as their papers have it, or, `clean_too`, X_c as well
-    (decision 15). released: perturbed as the public code does it. surrogates: how many; 0: all.
+    (decision 15). released: perturbed as the public code does it. half: X_0 alone, unperturbed. surrogates:
+    how many; 0: all.
     """
 
     arm: Arm
     perturb: str = ""
     clean_too: bool = False
     released: bool = False
+    half: bool = False
     surrogates: int = 0
 
 
@@ -54,8 +42,9 @@ def find_method(name: str) -> Method:
 
     Those are "simac", "simac+clean", "simac+released" and "simac+clean+released". Raises InputError.
     """
-    first, *marks = name.split("+")
-    base = ALIASES.get(first, first)
+    base, marks = split_marks(name)
+    if name == HALF:
+        return Method(Arm(name, "trained", SETTINGS), half=True)
     if base in PERTURBED:
         return _perturbing(base, marks)
     variant = find_variant(name)
@@ -64,7 +53,7 @@ def find_method(name: str) -> Method:
     try:
         return Method(arm(name))
     except InputError as error:
-        raise InputError(error.message, f"{error.advice} Or {', '.join(PERTURBED)}.") from error
+        raise InputError(error.message, f"{error.advice} Or {', '.join([HALF, *PERTURBED])}.") from error
 
 
 def _perturbing(base: str, marks: Sequence[str]) -> Method:
@@ -80,7 +69,7 @@ def _perturbing(base: str, marks: Sequence[str]) -> Method:
             f"No difference between the paper and the public code of {base} is known.",
             f"Leave out +{RELEASED}.",
         )
-    row = Arm(name, "trained", {"defence": "none"})
+    row = Arm(name, "trained", SETTINGS)
     return Method(row, PERTURBED[base], clean_too=CLEAN_TOO in marks, released=RELEASED in marks)
 
 

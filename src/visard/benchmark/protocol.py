@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from visard.benchmark import victims
 from visard.benchmark.variants import find_variant
 from visard.errors import InputError
 from visard.kits import Kit
@@ -194,7 +195,7 @@ def arm_settings(arm: str) -> dict[str, Any]:
         return dict(variant.settings)
     if is_rho(arm):
         return {"defence": "iddm", "decoupling": {"rho": float(arm)}}
-    return {"defence": "none"}
+    return victims.SETTINGS if victims.is_victim(arm) else {"defence": "none"}
 
 
 def parse_overrides(assignments: Sequence[str]) -> dict[str, Any]:

@@ -166,6 +166,8 @@ class UnitJob:
         detector = kit.detector()
         if self.method.perturb:
             photos, detector = self._perturbed(photos, kit, progress)
+        elif self.method.half:
+            photos = photos[len(photos) // 2 :]
         surrogates = kit.surrogates() if self.settings.needs_identity else []
         optimises = self.settings.defence == "iddm"
         finished = (self.run_folder / RUN_FILE).exists()

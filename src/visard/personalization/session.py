@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -29,6 +30,7 @@ from visard.progress import Progress
 STRANGERS = 32
 """Class pictures that stand for strangers when floor = "impostor"."""
 IMAGES, CENTRE, STREAM = "images", "centre", "stream/"
+REFERENCE, PROTECTED = "reference", "protected"
 
 
 class Session:
@@ -57,11 +59,7 @@ class Session:
                 backbone, settings.prompts.prior, settings.prior, cache=cache, progress=progress
             )
         parameters = trainable_parameters(backbone, settings, self.streams["lora"])
-        reference, originals = encoded(backbone, photos.reference), encoded(backbone, photos.originals)
-        self.sets = {
-            "reference": self._photo_set("reference", reference, photos.reference_prompts),
-            "protected": self._photo_set("protected", originals, photos.prompts),
-        }
+        self.sets = self._turns() if settings.fine_tuning.alternate else self._together()
         if strangers is not None and settings.fine_tuning.prior_weight > 0:
             prompts = [settings.prompts.prior] * settings.prior.count
             self.sets["class"] = self._photo_set("class", strangers, prompts)
@@ -82,8 +80,8 @@ class Session:
             plan(settings.decoupling, settings.fine_tuning.steps, defended=defended),
             photos.originals,
             anchor=settings.decoupling.anchor,
-            reference=self.sets["reference"],
-            protected=self.sets["protected"],
+            reference=self.sets[REFERENCE],
+            protected=self.sets[PROTECTED],
             fine_tuning=self.fine_tuning,
             decoupling=decoupling,
             enter=self.enter,
@@ -131,6 +129,21 @@ class Session:
             Phase.SAMPLING: [vae, *words],
         }
         return Offload(needs, self.backbone.device)
+
+    def _turns(self) -> dict[str, PhotoSet]:
+        """X_c and X_0, each in an order of its own."""
+        photos, encode = self.photos, partial(encoded, self.backbone)
+        return {
+            REFERENCE: self._photo_set(REFERENCE, encode(photos.reference), photos.reference_prompts),
+            PROTECTED: self._photo_set(PROTECTED, encode(photos.originals), photos.prompts),
+        }
+
+    def _together(self) -> dict[str, PhotoSet]:
+        """All photos in one order, whichever call asks for them."""
+        photos = self.photos
+        everything = encoded(self.backbone, torch.cat([photos.reference, photos.originals]))
+        whole = self._photo_set(REFERENCE, everything, [*photos.reference_prompts, *photos.prompts])
+        return dict.fromkeys((REFERENCE, PROTECTED), whole)
 
     def _photo_set(self, name: str, posterior: Posterior, prompts: Sequence[str]) -> PhotoSet:
         return PhotoSet(posterior, prompts, DataOrder(len(prompts), self.streams[f"order/{name}"]))

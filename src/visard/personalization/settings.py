@@ -55,6 +55,8 @@ class FineTuningSettings:
     """AdamW; its moments in 8 bits (a quarter of their memory; needs bitsandbytes), or also paged out."""
     micro_batch: int = 0
     """Pictures whose activations are held in memory at a time, 0: all; the same gradient up to rounding."""
+    alternate: bool = True
+    """X_c and X' take turns, a call each (Algorithm 1); False: all photos together, as DreamBooth trains."""
 
     def __post_init__(self) -> None:
         at_least("fine_tuning.steps", self.steps, 1)
@@ -215,6 +217,11 @@ class PersonalizationSettings:
             self.fine_tuning.steps >= calls,
             f"fine_tuning.steps is {self.fine_tuning.steps}, fewer than its {calls} calls",
             "Each round fine-tunes twice: raise the steps or lower decoupling.rounds.",
+        )
+        require(
+            self.fine_tuning.alternate or self.defence == "none",
+            "fine_tuning.alternate is off, and the defence optimises X' between turns",
+            "Leave it on, or train without a defence.",
         )
 
     @property
