@@ -54,7 +54,10 @@ def test_victims_are_trained_without_a_defence() -> None:
     alone, beside = find_method("simac"), find_method("simac+clean")
     assert (alone.perturb, alone.clean_too) == ("simac", False)
     assert (beside.perturb, beside.clean_too) == ("simac", True)
-    assert arm_settings("simac+clean") == {"defence": "none"}
+    for name in ("simac", "simac+clean", "aspl", "half"):  # as DreamBooth: no photo comes last
+        assert arm_settings(name) == {"defence": "none", "fine_tuning": {"alternate": False}}
+    assert find_method("half").half
+    assert not find_method("half").perturb
 
 
 def test_every_protection_is_an_arm_as_in_the_paper_and_as_released() -> None:

@@ -19,6 +19,7 @@ from visard.errors import BusyError, InputError, TrainingError
 from visard.personalization.record import Record
 from visard.personalization.session import Session
 from visard.personalization.settings import FineTuningSettings, PreviewSettings
+from visard.personalization.streams import DataOrder
 from visard.settings import from_toml
 from visard.storage import claimed
 
@@ -163,6 +164,33 @@ def test_stopped_anywhere_and_resumed_is_the_uninterrupted_run(
     resumed = start(tmp_path / "stopped", fresh(), cache, settings)
     assert same(weights(whole), weights(resumed))
     assert whole.history == resumed.history
+
+
+def test_without_turns_all_photos_are_one_set_and_a_stopped_run_goes_on(
+    tmp_path: Path, fresh: Fresh, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = replace(SETTINGS.fine_tuning, alternate=False)
+    settings = replace(SETTINGS, defence="none", fine_tuning=together)
+    seen: list[tuple[int, list[int]]] = []
+    take = DataOrder.take
+
+    def noted(order: DataOrder, count: int) -> list[int]:
+        chosen = take(order, count)
+        seen.append((order.size, chosen))
+        return chosen
+
+    monkeypatch.setattr(DataOrder, "take", noted)
+    whole = start(tmp_path / "whole", fresh(), cache, settings)
+    visits = [chosen[0] for size, chosen in seen if size == len(photos())]
+    assert len(visits) == settings.fine_tuning.steps
+    assert set(visits[: len(photos())]) == set(range(len(photos())))
+    with pytest.raises(StopError):
+        start(tmp_path / "stopped", fresh(), cache, settings, progress=stop_at(4))
+    assert same(weights(whole), weights(start(tmp_path / "stopped", fresh(), cache, settings)))
+    turns = start(tmp_path / "turns", fresh(), cache, replace(settings, fine_tuning=SETTINGS.fine_tuning))
+    assert not same(weights(whole), weights(turns))
+    with pytest.raises(InputError, match="optimises X' between turns"):
+        replace(SETTINGS, fine_tuning=together)
 
 
 def test_a_finished_run_is_returned_as_it_is(tmp_path: Path, fresh: Fresh, cache: Path) -> None:

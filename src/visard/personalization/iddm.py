@@ -131,7 +131,7 @@ class Iddm:
         if isinstance(move.kind, Stage):
             return self._update(move, move.kind)
         self._text = None  # the text encoder may train, so the embeddings of the last update are out of date
-        if move.kind is Call.PROTECTED and self._stale:
+        if move.kind is Call.PROTECTED and self._stale and self.decoupling is not None:
             self.enter(Phase.PICTURES)
             self.protected.posterior = encoded(self.fine_tuning.backbone, self.images)
             self._stale = False
