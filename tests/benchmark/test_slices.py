@@ -10,6 +10,7 @@ import shutil
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,6 +24,7 @@ from visard.benchmark.gallery import draw as draw_gallery
 from visard.benchmark.measures import Cell, Measures, pooled
 from visard.benchmark.paper import DSLR, PHOTO, TABLE_7
 from visard.benchmark.pareto import Point, front
+from visard.benchmark.people import load_photos
 from visard.benchmark.protocol import Protocol, Unit, build_protocol
 from visard.benchmark.summary import Interval
 from visard.benchmark.table import ADA, BRQ, D_SYS, FACES, FSR, ISM, Column, Figure, Table, over, rows
@@ -32,6 +34,8 @@ from visard.faces.scrfd import Scrfd
 from visard.images import read_image
 from visard.kits import open_kit
 from visard.metrics.brisque import BrisqueModel, brisque
+from visard.personalization import personalize
+from visard.personalization.settings import PersonalizationSettings
 from visard.storage import claimed
 
 ARMS = ("none", "0.1", "surrogates-1", "random+clean", "pixelate-8", "strangers")
@@ -101,6 +105,23 @@ def test_perturbed_photos_stay_in_the_ball(sliced: Path, protocol: Protocol) -> 
     assert read_image(changed[0]).size == (32, 32)
     assert len(photos) == 2
     assert not (folder / "run" / "model").exists()
+
+
+def test_half_of_the_photos_train_a_model_of_their_own(
+    bench: Path, protocol: Protocol, kit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class BegunError(Exception):
+        pass
+
+    def begun(settings: PersonalizationSettings, photos: torch.Tensor, *_: Any, **__: Any) -> None:
+        assert not settings.fine_tuning.alternate
+        whole = load_photos(bench / "people" / "7" / "training", 32)
+        assert torch.equal(photos, whole[len(whole) // 2 :])
+        raise BegunError
+
+    monkeypatch.setattr(personalize, "run", begun)
+    with pytest.raises(BegunError):
+        UnitJob(Unit(7, "half", 0), protocol, bench).train(open_kit(kit))
 
 
 def test_how_far_the_photos_went_is_kept(sliced: Path) -> None:
