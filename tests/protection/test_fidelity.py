@@ -30,7 +30,7 @@ def images_of(run: Run) -> torch.Tensor:
 
 def test_the_differences_are_those_of_the_specification() -> None:
     counts = {name: len(method.released) for name, method in METHODS.items() if method.released}
-    assert counts == {"aspl": 3, "targeted-aspl": 3, "simac": 1, "anti-diffusion": 2}
+    assert counts == {"aspl": 3, "targeted-aspl": 3, "simac": 1, "anti-diffusion": 3}
 
 
 @pytest.mark.parametrize("method", SAME)
@@ -125,3 +125,14 @@ def test_the_released_anti_diffusion_leaves_out_half_of_the_heads(fresh: Fresh, 
         means[fidelity] = run.method.mean_map(maps)
     torch.testing.assert_close(means["paper"], torch.cat(maps[:2], dim=1).mean(1))
     torch.testing.assert_close(means["released"], torch.cat([maps[0][:, 2:], maps[1][:, 1:]], dim=1).mean(1))
+
+
+def test_the_released_anti_diffusion_disturbs_a_hundred_times_the_map(fresh: Fresh, cache: Path) -> None:
+    attention = torch.tensor([[[0.002, 0.004], [0.5, 0.006]]])
+    means = {}
+    for fidelity in ("paper", "released"):
+        run = start(fresh(), cache, "anti-diffusion", photos(1), fidelity=fidelity)
+        assert isinstance(run.method, AntiDiffusion)
+        means[fidelity] = float(run.method.semantic(attention))
+    assert means["paper"] == pytest.approx((0.002**2 + 0.004**2 + 0.5**2 + 0.006**2) / 4)
+    assert means["released"] == pytest.approx((0.2**2 + 0.4**2 + 1.0 + 0.6**2) / 4)

@@ -21,6 +21,9 @@ from visard.protection.surrogate import Surrogate
 from visard.protection.task import Task
 from visard.settings import positive
 
+RELEASED_SCALE = 100.0
+"""Of the attention map in the public code; where it passes 1 nothing is disturbed."""
+
 
 @dataclass(frozen=True)
 class AntiDiffusionOptions:
@@ -61,6 +64,7 @@ class AntiDiffusion(Method):
     released = (
         "the ball is centred anew on the photo as every protecting finds it: six radii of drift in all",
         "half of the attention heads are left out",
+        "a hundred times the mean attention map, cut off at 1, is disturbed",
     )
 
     def __init__(self, task: Task) -> None:
@@ -115,7 +119,13 @@ class AntiDiffusion(Method):
         """The denoising loss (1,) less the mean square of the mean attention map."""
         with cross_attention(self.task.backbone.unet) as maps:
             error = self.task.denoise(images, self.words, noise).error
-        return error - self.mean_map(maps).square().flatten(1).mean(1)
+        return error - self.semantic(self.mean_map(maps))
+
+    def semantic(self, attention: Tensor) -> Tensor:
+        """The mean square (1,) of the mean attention map (1, N, L), which is to vanish."""
+        if self.task.released:
+            attention = (RELEASED_SCALE * attention).clamp(max=1)
+        return attention.square().flatten(1).mean(1)
 
     def mean_map(self, maps: Sequence[Tensor]) -> Tensor:
         """The mean (1, N, L) over the heads of all layers whose maps have the wanted side."""
