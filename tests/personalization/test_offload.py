@@ -68,7 +68,8 @@ def test_what_waits_is_never_used_in_a_run(
     surrogates = [recognizer(0), recognizer(1)]
     moved = start(tmp_path / "moved", backbone, cache, replace(settings, offload=True), surrogates=surrogates)
     assert same(weights(plain), weights(moved))
-    assert places.moves > 4
+    again = settings.defence == "iddm"  # X' is encoded again after every change
+    assert places.moves > 4 if again else places.moves == 4
     assert not places.away
 
 
