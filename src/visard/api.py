@@ -12,8 +12,9 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from visard.attacks import TIERS, AttackSettings, AttackTier, folders
+from visard.attacks import AttackSettings, AttackTier, folders
 from visard.attacks.report import audited as audited_with_tiers
+from visard.attacks.result import up_to
 from visard.audit import AuditResult, AuditSettings, Person, Strangers, audit_people, render_report
 from visard.benchmark.attack import lenses, prepare
 from visard.benchmark.attack_report import audit_campaign
@@ -302,10 +303,9 @@ def attack(
     report: an HTML file, the same people audited; `tell` hears the tiers before that is begun.
     Raises InputError, ModelError, StorageError, TrainingError.
     """
-    if tier not in TIERS:
-        raise InputError(f"There is no attack tier {tier}.", f"Choose one of {', '.join(TIERS)}.")
+    tiers = up_to(tier)
     require_writable(report)
-    target, tiers, settings = Path(target), TIERS[: TIERS.index(tier) + 1], AttackSettings(seed=seed)
+    target, settings = Path(target), AttackSettings(seed=seed)
     models = open_kit(kit)
     audited: Callable[[], AuditResult]
     if (target / PROTOCOL_FILE).is_file():

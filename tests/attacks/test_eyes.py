@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from support.colours import BLACK, GREEN, RED, SeesColour, colours
 from visard.attacks import PUBLISHED, AttackSettings, Knowledge, Known, Lenses, attack
-from visard.attacks.eyes import CONTEXT, WHOLE
+from visard.attacks.eyes import CONTEXT, WHOLE, Lesson
 from visard.attacks.tuning import fine_tune
 from visard.attacks.views import AS_IT_IS, VIEWS
 from visard.faces.recognizer import InputSpec, Recognizer
@@ -86,16 +86,15 @@ def test_a_tuned_recogniser_sees_pictures_and_its_original_the_gallery() -> None
     eyes = lenses()
     people = [(colours(GREEN), colours(RED, RED)), (colours(RED), colours(GREEN, GREEN))]
     before = float(eyes.look(colours(RED), AS_IT_IS, ["colour"])["colour"].rows[0] @ torch.tensor(GREEN))
-    name = eyes.tuned("colour", people, torch.empty(0, 3), AS_IT_IS, 200, 0)
+    name = eyes.tuned("colour", Lesson(people, torch.empty(0, 3), AS_IT_IS, 200, 0))
     assert name is not None
     assert "colour" in name
     entry = eyes.enrol(colours(GREEN), [name])[name]
     assert torch.allclose(entry, torch.tensor(GREEN), atol=1e-4)
     assert float(eyes.look(colours(RED), AS_IT_IS, [name])[name].rows[0] @ entry) > before + 0.1
     assert list(eyes.faces) == ["colour"]  # T0 to T3 do not have it
-    assert (
-        eyes.tuned("colour", [(colours(BLACK), colours(BLACK))], torch.empty(0, 3), AS_IT_IS, 10, 0) is None
-    )
+    unseen = Lesson([(colours(BLACK), colours(BLACK))], torch.empty(0, 3), AS_IT_IS, 10, 0)
+    assert eyes.tuned("colour", unseen) is None
 
 
 def test_all_tiers_on_pictures() -> None:

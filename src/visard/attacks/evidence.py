@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from visard.attacks.eyes import Eyes, Sight, joined, stacked
+from visard.attacks.eyes import Eyes, Lesson, Sight, joined, stacked
 from visard.attacks.inputs import Knowledge, Known, Pictures, Source, read
 from visard.attacks.views import AS_IT_IS
 from visard.progress import Progress, silent
@@ -36,10 +36,12 @@ class Evidence:
         exchanged: Mapping[str, str] | None = None,
     ) -> None:
         self.eyes, self.progress = eyes, progress
-        names = list(subjects)
-        shown = [(exchanged or {}).get(name, name) for name in names]
-        whose = [names.index(who if who in names else name) for name, who in zip(names, shown, strict=True)]
-        self._truth: dict[Party, Tensor] = {"test": torch.tensor(whose)}
+        place = {name: index for index, name in enumerate(subjects)}
+        self._shown = {
+            place[name]: place[whose]
+            for name, whose in (exchanged or {}).items()
+            if whose in place and whose != name
+        }
         self.parties: dict[Party, list[Known]] = {
             "test": [Known(gallery[name], pictures) for name, pictures in subjects.items()],
             "dev": list(knowledge.dev.values()),
@@ -111,9 +113,9 @@ class Evidence:
     def absent(self, party: Party, gallery: int) -> Tensor:
         """(S, gallery) whom a search with a person's pictures must not find: somebody else they show."""
         found = torch.zeros(len(self.parties[party]), gallery, dtype=torch.bool)
-        if party in self._truth:
-            truth = self._truth[party]
-            found[torch.arange(len(truth)), truth] = truth != torch.arange(len(truth))
+        if party == "test":
+            for person, shown in self._shown.items():
+                found[person, shown] = True
         return found
 
     def strangers(self, matcher: str) -> Tensor:
@@ -127,7 +129,7 @@ class Evidence:
     def tune(self, matcher: str, source: str, view: str, steps: int, seed: int) -> str | None:
         """Fine-tune a recogniser on the training people; the name it now goes by, None if it cannot be."""
         people = [(read(each.photos), read(each.pictures[source])) for each in self.parties["train"]]
-        return self.eyes.tuned(matcher, people, self.strangers(matcher), view, steps, seed)
+        return self.eyes.tuned(matcher, Lesson(people, self.strangers(matcher), view, steps, seed))
 
     def _entry(self, party: str, matcher: str) -> Tensor:
         if (party, matcher) not in self._entries:

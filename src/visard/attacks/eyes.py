@@ -30,6 +30,20 @@ class Sight:
     quality: Tensor
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What a recogniser is fine-tuned on: people's (photos, pictures), seen after a preprocessing.
+
+    strangers (N, D): gallery entries that are nobody of them.
+    """
+
+    people: Sequence[tuple[Tensor, Tensor]]
+    strangers: Tensor
+    view: str
+    steps: int
+    seed: int
+
+
 class Eyes(Protocol):
     """Turns pictures into what can be compared. `faces` are the recognisers of T0, `others` join at T1."""
 
@@ -45,19 +59,8 @@ class Eyes(Protocol):
         """A person's gallery entry (D,) for each matcher, zero if it sees nothing."""
         ...
 
-    def tuned(
-        self,
-        matcher: str,
-        people: Sequence[tuple[Tensor, Tensor]],
-        strangers: Tensor,
-        view: str,
-        steps: int,
-        seed: int,
-    ) -> str | None:
-        """Fine-tune a recogniser on people's (photos, pictures); its new name, None if it cannot be.
-
-        strangers (N, D): gallery entries that are nobody of them.
-        """
+    def tuned(self, matcher: str, lesson: Lesson) -> str | None:
+        """Fine-tune a recogniser; its new name, None if it cannot be."""
         ...
 
 
@@ -75,15 +78,7 @@ class Embeddings:
     def enrol(self, photos: Tensor, matchers: Sequence[str]) -> dict[str, Tensor]:
         return dict.fromkeys(matchers, reference_embedding(photos.float()))
 
-    def tuned(
-        self,
-        matcher: str,
-        people: Sequence[tuple[Tensor, Tensor]],
-        strangers: Tensor,
-        view: str,
-        steps: int,
-        seed: int,
-    ) -> str | None:
+    def tuned(self, matcher: str, lesson: Lesson) -> str | None:
         return None
 
 
@@ -118,15 +113,7 @@ class Lenses:
         seen = self._look(photos, AS_IT_IS, {name: self.recognizers.get(name) for name in matchers})
         return {name: reference_embedding(sight.rows) for name, sight in seen.items()}
 
-    def tuned(
-        self,
-        matcher: str,
-        people: Sequence[tuple[Tensor, Tensor]],
-        strangers: Tensor,
-        view: str,
-        steps: int,
-        seed: int,
-    ) -> str | None:
+    def tuned(self, matcher: str, lesson: Lesson) -> str | None:
         from visard.attacks.tuning import fine_tune
 
         original = self.recognizers.get(matcher)
@@ -134,9 +121,9 @@ class Lenses:
             return None
         crops, labels = [], []
         prototypes: list[Tensor] = []
-        for photos, pictures in people:
+        for photos, pictures in lesson.people:
             prototype = self.enrol(photos, [matcher])[matcher]
-            found = self._crops(pictures, view, original)
+            found = self._crops(pictures, lesson.view, original)
             if len(found) and bool(prototype.any()):
                 crops.append(found)
                 labels.append(torch.full((len(found),), len(prototypes)))
@@ -148,9 +135,9 @@ class Lenses:
             original,
             torch.cat(crops),
             torch.cat(labels),
-            stacked([torch.stack(prototypes), strangers]),
-            steps=steps,
-            generator=torch.Generator().manual_seed(seed),
+            stacked([torch.stack(prototypes), lesson.strangers]),
+            steps=lesson.steps,
+            generator=torch.Generator().manual_seed(lesson.seed),
         )
         self.recognizers[name] = original
         return name

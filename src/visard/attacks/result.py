@@ -10,6 +10,7 @@ from typing import Any
 
 from visard.audit.claim import share
 from visard.audit.result import TierResult
+from visard.errors import InputError
 from visard.metrics.bootstrap import Estimate
 from visard.storage import atomic_write, finite
 
@@ -26,6 +27,13 @@ RISE = 0.05
 """Of the share linked, with twice the people to learn from, that is taken for a rise."""
 LEARNED = "T4"
 """The first tier that learns from people."""
+
+
+def up_to(tier: str) -> tuple[str, ...]:
+    """The tiers from T0 to this one. Raises InputError."""
+    if tier not in TIERS:
+        raise InputError(f"There is no attack tier {tier}.", f"Choose one of {', '.join(TIERS)}.")
+    return TIERS[: TIERS.index(tier) + 1]
 
 
 @dataclass(frozen=True)

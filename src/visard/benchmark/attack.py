@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from visard import pool
-from visard.attacks import PUBLISHED, TIERS, AttackSettings, AttackTier, Knowledge, Known, Lenses, attack
+from visard.attacks import PUBLISHED, AttackSettings, AttackTier, Knowledge, Known, Lenses, attack
 from visard.attacks.inputs import Pictures, Source
 from visard.attacks.purification import backbone_views
-from visard.attacks.result import LEARNED
+from visard.attacks.result import LEARNED, up_to
 from visard.attacks.stored import keep, kept
 from visard.attacks.views import VIEWS
 from visard.benchmark import job
@@ -345,9 +345,7 @@ def prepare(
     attackers: dev, train, leaked and workers, as `Attackers.of` takes them. data, identities: what a
     benchmark of a folder was made of. Raises InputError.
     """
-    if tier not in TIERS:
-        raise InputError(f"There is no attack tier {tier}.", f"Choose one of {', '.join(TIERS)}.")
-    chosen, lineup = parse_arms(arms), Protocol.of(out).lineup
+    tiers, chosen, lineup = up_to(tier), parse_arms(arms), Protocol.of(out).lineup
     people, opened = people_of(out, data, identities), open_kit(kit)
     wanted = attackers["dev"] + attackers["train"]
     audition = audition_of(people, out / ATTACKER, lineup, opened, wanted, progress)
@@ -355,7 +353,7 @@ def prepare(
         out=out,
         arms=chosen,
         attackers=Attackers.of(audition, tier, **attackers),
-        tiers=TIERS[: TIERS.index(tier) + 1],
+        tiers=tiers,
         kit=kit,
         seed=seed,
         settings=AttackSettings(seed=seed),

@@ -36,15 +36,13 @@ def markdown(found: Found) -> str:
     lines = ["## attackers: share of people linked [95 % interval]", "", _setting(found), ""]
     if not found:
         return "\n".join(lines)
-    lines += [f"| arm | {' | '.join(tiers)} |", f"|{'---|' * (len(tiers) + 1)}"]
-    lines += [f"| {arm} | {' | '.join(_cells(found, arm, _linked))} |" for arm in found]
+    lines += _table(found, _linked)
     if LEARNED in tiers:
         lines += ["", f"**The headline is {LEARNED}**, an attacker who knows the tool:", ""]
         lines += [f"- {arm}: {each.claim}{_fewer(each)}" for arm, each in _of_tier(found, LEARNED)]
     lines += ["", *(f"- {tier}: {MEANING[tier]}" for tier in tiers)]
     for title, figure in BELOW.items():
-        lines += ["", f"{title}:", "", f"| arm | {' | '.join(tiers)} |", f"|{'---|' * (len(tiers) + 1)}"]
-        lines += [f"| {arm} | {' | '.join(_cells(found, arm, figure))} |" for arm in found]
+        lines += ["", f"{title}:", "", *_table(found, figure)]
     lines.append("")
     lines += [
         f"- Caution, {arm}, {each.tier}: {caution}"
@@ -92,6 +90,15 @@ def latex(found: Found) -> str:
             "",
         ]
     )
+
+
+def _table(found: Found, figure: Callable[[AttackTier], Estimate | None]) -> list[str]:
+    tiers = _tiers(found)
+    return [
+        f"| arm | {' | '.join(tiers)} |",
+        f"|{'---|' * (len(tiers) + 1)}",
+        *(f"| {arm} | {' | '.join(_cells(found, arm, figure))} |" for arm in found),
+    ]
 
 
 def _fewer(each: AttackTier) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 
+import torch
 from torch import Tensor
 
 from visard.diffusion.conditioning import Conditioning
@@ -117,7 +118,8 @@ class Iddm:
         """X'; stays floating point between rounds."""
         self.centre = originals
         self._text: Conditioning | None = None
-        self._stale = True
+        self._stale = False
+        """Whether X' has changed since `protected` was encoded, which is X_0 at first."""
 
     def __iter__(self) -> Iterator[tuple[Move, Losses | StepFigures]]:
         """Make the moves that are left, each with what it has seen; the state is whole at every yield."""
@@ -131,7 +133,7 @@ class Iddm:
         if isinstance(move.kind, Stage):
             return self._update(move, move.kind)
         self._text = None  # the text encoder may train, so the embeddings of the last update are out of date
-        if move.kind is Call.PROTECTED and self._stale and self.decoupling is not None:
+        if move.kind is Call.PROTECTED and self._stale:
             self.enter(Phase.PICTURES)
             self.protected.posterior = encoded(self.fine_tuning.backbone, self.images)
             self._stale = False
@@ -154,4 +156,4 @@ class Iddm:
     def restore(self, done: int, images: Tensor, centre: Tensor) -> None:
         """Continue after `done` moves; weights, orders and generators are restored by their owners."""
         self.done, self.images, self.centre = done, images.to(self.originals), centre.to(self.originals)
-        self._text, self._stale = None, True
+        self._text, self._stale = None, not torch.equal(self.images, self.originals)
