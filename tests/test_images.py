@@ -23,6 +23,7 @@ from visard.images import (
     read_image,
     read_photo,
     save_image,
+    stacked,
     to_image,
     to_tensor,
 )
@@ -300,6 +301,13 @@ def test_center_crop_keeps_the_middle() -> None:
     assert crop.size == (30, 30)
     assert crop.getcolors() == [(900, (0, 0, 255))]
     assert center_crop(image, 64).size == (64, 64)
+
+
+def test_a_stack_is_of_centred_squares_as_small_as_the_smallest() -> None:
+    wide, tall = Image.new("RGB", (90, 40), "red"), Image.new("RGB", (50, 200), "blue")
+    assert stacked([wide, tall]).shape == (2, 3, 40, 40)
+    squares = stacked([wide, tall], 32)
+    assert torch.equal(squares[1], to_tensor(center_crop(tall, 32)))
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".jpeg", ".webp"])

@@ -142,6 +142,12 @@ def center_crop(image: Image.Image, size: int) -> Image.Image:
     return image.resize((size, size), Image.Resampling.LANCZOS, box=box)
 
 
+def stacked(images: Sequence[Image.Image], side: int | None = None) -> Tensor:
+    """Centred squares as (N, 3, side, side) in [-1, 1]; without a side as small as the smallest picture."""
+    size = side or min(min(image.size) for image in images)
+    return torch.stack([to_tensor(center_crop(image, size)) for image in images])
+
+
 def to_tensor(image: Image.Image) -> Tensor:
     """Picture to float32 (3, H, W) in [-1, 1]."""
     pixels = np.array(image.convert("RGB"), dtype=np.float32)

@@ -228,7 +228,7 @@ def test_figures_are_shown_where_the_report_cannot_be_written(
     def full(*_: object, **__: object) -> None:
         raise StorageError("The disk is full.", "Free some space.")
 
-    monkeypatch.setattr("visard.api.write_report", full)
+    monkeypatch.setattr("visard.api.auditing.write_report", full)
     shown = visard(
         "audit", photo_folder(2), "--reference", photo_folder(2, name="others"),
         "--gallery", tmp_path / "strangers", "--kit", kit, "--report", tmp_path / "a.html", "--json",

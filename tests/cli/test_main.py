@@ -176,7 +176,7 @@ def test_where_results_go_is_looked_at_first(
     def work(*_: object, **__: object) -> None:
         raise AssertionError("this takes twenty minutes")
 
-    for name in ("visard.api._kit", "visard.kits.open_kit", "visard.world.check.check"):
+    for name in ("visard.api.kits.open_kit", "visard.kits.open_kit", "visard.world.check.check"):
         monkeypatch.setattr(name, work)
     page, inside = tmp_path / "page.md", tmp_path / "page.md" / "file"
     sheet = tmp_path / "page.md" / "sheet.html"

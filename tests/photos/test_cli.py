@@ -21,7 +21,7 @@ Run = Callable[..., Result]
 def visard(monkeypatch: pytest.MonkeyPatch) -> Run:
     """The command line, with a kit that knows colour people."""
     kit = SimpleNamespace(detector=ColourDetector, surrogates=lambda: [colour_recognizer()], regressors=dict)
-    monkeypatch.setattr("visard.api.open_kit", lambda *_: kit)
+    monkeypatch.setattr("visard.api.kits.open_kit", lambda *_: kit)
 
     def run(*arguments: object) -> Result:
         from visard.cli.main import app

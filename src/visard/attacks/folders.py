@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from visard.attacks.attack import attack
@@ -15,7 +14,7 @@ from visard.attacks.inputs import PUBLISHED, AttackSettings, Knowledge, Known, S
 from visard.attacks.result import AttackTier
 from visard.audit.inputs import Person
 from visard.errors import InputError
-from visard.images import center_crop, has_pictures, read_folder, to_tensor
+from visard.images import has_pictures, read_folder, stacked
 from visard.progress import Progress, silent
 
 PHOTOS, PICTURES = "photos", "pictures"
@@ -94,9 +93,7 @@ def pictures_of(folder: Path) -> Source:
 
 def _read(folders: list[Path]) -> Tensor:
     """(P, 3, side, side), as large as the smallest."""
-    images = [photo.image for folder in folders for photo in read_folder(folder)]
-    side = min(min(image.size) for image in images)
-    return torch.stack([to_tensor(center_crop(image, side)) for image in images])
+    return stacked([photo.image for folder in folders for photo in read_folder(folder)])
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from visard.benchmark.protocol import Lineup
 from visard.errors import InputError
 from visard.faces.detector import Detector
-from visard.images import center_crop, read_folder, save_image, to_tensor
+from visard.images import read_folder, save_image, stacked, to_tensor
 from visard.storage import atomic_folder
 
 Camera = Callable[[int, int, int], list[Image.Image]]
@@ -105,7 +105,7 @@ class Studio:
 
 def load_photos(folder: Path, side: int) -> Tensor:
     """The photos of a folder as (N, 3, side, side) in [-1, 1]."""
-    return torch.stack([to_tensor(center_crop(photo.image, side)) for photo in read_folder(folder)])
+    return stacked([photo.image for photo in read_folder(folder)], side)
 
 
 def load_strangers(out: Path, lineup: Lineup, side: int) -> tuple[Tensor, Tensor]:

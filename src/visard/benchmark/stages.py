@@ -17,7 +17,7 @@ from torch import Tensor
 from visard.benchmark import plain
 from visard.benchmark.memory import Peak, device_name, peak_memory, release
 from visard.errors import InputError, is_out_of_memory
-from visard.images import Photo, center_crop, read_folder, to_tensor
+from visard.images import Photo, read_folder, stacked
 from visard.kits import Kit
 from visard.personalization import memory_plans, personalize
 from visard.personalization.decoupling import Stage
@@ -210,7 +210,7 @@ def _measured(
 
 
 def _tensors(pictures: Sequence[Photo], side: int) -> Tensor:
-    return torch.stack([to_tensor(center_crop(photo.image, side)) for photo in pictures])
+    return stacked([photo.image for photo in pictures], side)
 
 
 class Meter:
