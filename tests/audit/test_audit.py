@@ -295,7 +295,7 @@ class TestFlags:
         given: dict[str, object] = {
             "pictures": {"none": world.photos(person, 30)},
             "reference": world.photos(person, 4),
-            "gallery": world.strangers(),
+            "gallery": world.strangers(100, 2),
             "instruments": instruments,
             "settings": AuditSettings(draws=50, null_draws=20),
         }
@@ -321,8 +321,8 @@ class TestFlags:
         )
 
     def test_weak_judges_and_small_galleries(self, world, instruments) -> None:
-        result = self.run(world, instruments, gallery=world.strangers(20, 2))
-        assert "few-strangers" in codes(result)
+        result = self.run(world, instruments, gallery=world.strangers(20, 6))
+        assert "few-strangers" in codes(result)  # 120 photos, but of twenty people
         noisy = torch.randn(4, 3, 48, 48, generator=world.generator).clamp(-1, 1)
         strangers = Strangers(
             torch.randn(60, 3, 48, 48, generator=world.generator).clamp(-1, 1),
@@ -342,7 +342,25 @@ class TestFlags:
             "iddm": torch.cat([world.photos(person, 30), -torch.ones(30, 3, 48, 48)]),
         }
         result = self.run(world, instruments, pictures=pictures, reference=world.photos(person, 4))
-        assert codes(result) == {"counting"}
+        assert codes(result) == {"counting", "lost-faces"}
+
+    def test_the_gate_does_not_pass_a_defence_that_destroys_faces(self, world, instruments) -> None:
+        """Nine of ten pictures without a face, the rest the person as ever: linked less, and no defence."""
+        person = world.person()
+        grey = world.photos(person, 40, strength=0.0)
+        pictures = {
+            "none": world.photos(person, 40),
+            "attributes": grey,
+            "iddm": torch.cat([world.photos(person, 31), -torch.ones(269, 3, 48, 48)]),
+        }
+        result = self.run(world, instruments, pictures=pictures, reference=world.photos(person, 4))
+        (verdict,) = result.verdicts
+        change = next(arm for arm in result.arms if arm.arm == "iddm").strongest.difference
+        assert change is not None
+        assert change.overall_interval[1] < 0  # which would have been enough
+        assert not verdict.passed
+        assert "31 of 300 pictures show a face" in verdict.sentence
+        assert "lost-faces" in codes(result)
 
     def test_pictures_taken_for_a_stranger(self, world, instruments) -> None:
         gallery, person = world.strangers(), world.person()

@@ -31,7 +31,8 @@ def test_who_has_two_photos_does_not_stand_for_who_has_three() -> None:
     assert found.real_own.tolist() == pytest.approx(bench.left_out(unit(0, 10, 20)).tolist())
     assert found.real_others.shape == (3, 3)
     assert found.real_others[:, 0].isinf().all()
-    assert found.real_linked == 1.0
+    assert found.real_links.all()
+    assert found.real_of_people.all()
 
 
 def test_where_everybody_has_two_photos_all_count() -> None:

@@ -18,17 +18,17 @@ from visard.metrics.bootstrap import Estimate
 
 @pytest.fixture(scope="module")
 def sound() -> Evidence:
-    """An audit of two people that gives no reason for distrust."""
+    """An audit of five people that gives no reason for distrust."""
     world = ToyWorld(3)
     people = []
-    for _ in range(2):
+    for _ in range(5):
         face, other = world.person(), world.person()
-        pictures = {"none": world.photos(face, 20), "strangers": world.photos(other, 20)}
+        pictures = {"none": world.photos(face, 8), "strangers": world.photos(other, 8)}
         people.append(Person(world.photos(face, 4), pictures, world.photos(face, 4, noise=0.3)))
-    gallery, settings = world.strangers(), AuditSettings(draws=60, null_draws=20)
+    gallery, settings = world.strangers(100, 2), AuditSettings(draws=60, null_draws=20)
     surrogates = [ModelId("other", "net", "abc")]
     result = audit_people(people, gallery, toy_instruments(), surrogates=surrogates, settings=settings)
-    return Evidence(people, gallery, surrogates, result.judges, result.arms, settings, 160)
+    return Evidence(people, gallery, surrogates, result.judges, result.arms, settings, 100)
 
 
 def arm(evidence: Evidence, place: int, **changes: Any) -> Evidence:
@@ -92,8 +92,10 @@ def renamed(evidence: Evidence, place: int, name: str) -> Evidence:
     return arm(evidence, place, arm=name)
 
 
-def faces(evidence: Evidence, count: int) -> Evidence:
-    return arm(evidence, 0, faces=dataclasses.replace(evidence.arms[0].faces, faces=count))
+def faces(evidence: Evidence, count: int, place: int = 0) -> Evidence:
+    """So many faces, of 40 pictures, in one arm."""
+    found = dataclasses.replace(evidence.arms[place].faces, faces=count, rate=count / 40)
+    return arm(evidence, place, faces=found)
 
 
 Change = Callable[[Evidence], Evidence]
@@ -111,9 +113,21 @@ RAISED: dict[str, tuple[Change, Change]] = {
         lambda seen: judge(seen, real_linked=0.89),
         lambda seen: judge(seen, real_linked=0.9),
     ),
+    "reference-accuracy": (
+        lambda seen: judge(seen, own_linked=0.49),
+        lambda seen: judge(seen, own_linked=0.5),
+    ),
     "few-strangers": (
-        lambda seen: dataclasses.replace(seen, search_probes=99),
-        lambda seen: dataclasses.replace(seen, search_probes=100),
+        lambda seen: dataclasses.replace(seen, strangers=99),
+        lambda seen: dataclasses.replace(seen, strangers=100),
+    ),
+    "repulsion-unseen": (
+        lambda seen: dataclasses.replace(seen, people=seen.people[:1], strangers=19),
+        lambda seen: dataclasses.replace(seen, strangers=19),  # several people's places add up
+    ),
+    "few-people": (
+        lambda seen: dataclasses.replace(seen, people=seen.people[:4]),
+        lambda seen: dataclasses.replace(seen, people=seen.people[:1]),  # whose report says what it is about
     ),
     "training-in-reference": (
         lambda seen: person(seen, training_photos=seen.people[0].photos[1:2].flip(-1)),
@@ -135,8 +149,17 @@ RAISED: dict[str, tuple[Change, Change]] = {
         lambda seen: person(seen, photos=seen.people[0].pictures["none"][:3]),
         lambda seen: person(seen, photos=seen.people[1].pictures["none"][:3]),
     ),
-    "same-pictures": (lambda seen: two_arms(seen, 20), lambda seen: two_arms(seen, 19)),
+    "strangers-repeated": (
+        lambda seen: enrolled(seen, seen.gallery.photos[:1].flip(-1)),
+        lambda seen: enrolled(seen, seen.people[0].pictures["none"][:1].repeat(2, 1, 1, 1)),
+    ),
+    "people-repeated": (
+        lambda seen: person(seen, photos=torch.cat([seen.people[0].photos, seen.people[1].photos[:1]])),
+        lambda seen: person(seen, photos=seen.people[0].photos[:1].repeat(2, 1, 1, 1)),
+    ),
+    "same-pictures": (lambda seen: two_arms(seen, 8), lambda seen: two_arms(seen, 7)),
     "no-undefended": (lambda seen: renamed(seen, 0, "iddm"), lambda seen: renamed(seen, 1, "iddm")),
+    "lost-faces": (lambda seen: faces(seen, 35, 1), lambda seen: faces(seen, 36, 1)),
     "few-faces": (lambda seen: faces(seen, 29), lambda seen: faces(seen, 30)),
     "undefended-accuracy": (
         lambda seen: arm(
@@ -156,11 +179,11 @@ RAISED: dict[str, tuple[Change, Change]] = {
     ),
     "shuffled-labels": (
         lambda seen: figures(seen, 0, names_fellow=share(0.2, 0.1, 0.3)),
-        lambda seen: figures(seen, 0, names_fellow=share(0.02, 0.012, 0.03)),  # near the nominal rate
+        lambda seen: figures(seen, 0, names_fellow=share(0.02, 0.0003, 0.03)),  # may be chance
     ),
     "chance-linked": (
         lambda seen: figures(seen, 1, linked=share(0.4, 0.2, 0.6)),
-        lambda seen: figures(renamed(seen, 1, "iddm"), 1, linked=share(0.4, 0.2, 0.6)),
+        lambda seen: figures(seen, 1, linked=share(0.01, 0.00009, 0.03)),  # 1 in 105 of a false positive
     ),
     "counting": (
         lambda seen: figures(seen, 1, difference=Difference(-0.5, (-0.6, -0.4), 0.0, (-0.1, 0.1))),
@@ -202,6 +225,32 @@ def test_a_renamed_surrogate_is_known_by_its_file(sound: Evidence) -> None:
     assert "judge-was-surrogate" not in codes(surrogate(sound, ModelId("unknown", "other", "")))
 
 
+def test_a_prompt_without_an_undefended_arm_is_named(sound: Evidence) -> None:
+    other = arm(arm(sound, 0, prompt="a"), 1, arm="iddm", prompt="b")
+    (flag,) = [flag for flag in raised(other) if flag.code == "no-undefended"]
+    assert flag.where == "b"
+
+
+def test_an_arm_within_a_larger_one_is_found_either_way_round(sound: Evidence) -> None:
+    people = [
+        dataclasses.replace(
+            each,
+            pictures={"none": each.pictures["none"][:4], "iddm": each.pictures["none"]},
+        )
+        for each in sound.people
+    ]
+    assert "same-pictures" in codes(dataclasses.replace(sound, people=people))
+    turned = [dataclasses.replace(each, pictures=dict(reversed(each.pictures.items()))) for each in people]
+    assert "same-pictures" in codes(dataclasses.replace(sound, people=turned))
+
+
+def test_one_photo_a_person_says_nothing_of_a_judge(sound: Evidence) -> None:
+    blind = judge(sound, real_photos=0, real_linked=float("nan"), own_photos=0, own_linked=float("nan"))
+    (flag,) = raised(blind)
+    assert flag.code == "real-accuracy"
+    assert "nan" not in flag.message
+
+
 def tier(name: str, value: float, width: float = 0.05, arm: str = "iddm") -> TierResult:
     return TierResult(name, "", share(value, value - width, value + width), 100, arm)
 
@@ -212,7 +261,20 @@ def test_a_stronger_attack_must_not_link_less() -> None:
     assert "T2 links 20%" in flag.message
     assert "T1, which it includes, links 50%" in flag.message
     assert not list(tier_flags([tier("T0", 0.5), tier("T1", 0.45), tier("T2", 0.6)]))  # within the intervals
+    slow = [tier("T0", 0.9), tier("T1", 0.82), tier("T2", 0.74), tier("T3", 0.66)]
+    assert [flag.message[:2] for flag in tier_flags(slow)] == ["T2", "T3"]  # each within the one before
     assert not list(tier_flags([tier("T0", 0.9, arm="none"), tier("T1", 0.1, arm="iddm")]))  # two arms
+
+
+def test_what_an_attack_says_of_itself_is_a_flag() -> None:
+    class Doubtful(TierResult):
+        @property
+        def cautions(self) -> list[str]:
+            return ["the threshold does not hold."]
+
+    (flag,) = tier_flags([Doubtful("T3", "", share(0.5, 0.4, 0.6), 100, "iddm")])
+    assert (flag.code, flag.where) == ("tier-caution", "iddm")
+    assert flag.message == "T3: the threshold does not hold."
 
 
 def test_tiers_are_added_to_claims_and_flags(sound: Evidence) -> None:

@@ -152,3 +152,8 @@ def test_report_without_pictures_or_optional_instruments(world, instruments, set
     page = Page(render_report(result))
     assert not page.images
     assert "–" in page.text
+    one_photo = [Person(world.photos(face, 1), {"iddm": world.photos(face, 2)})]
+    alone = render_report(audit_people(one_photo, world.strangers(5, 1), bare, settings=settings))
+    assert "nan" not in Page(alone).text.lower()
+    assert "nan" not in "".join(re.findall(r' d="([^"]*)"', alone))
+    assert "No real photo could be searched for" in alone

@@ -57,8 +57,28 @@ def test_from_photos_to_a_report(visard: Run, kit: Path, photo_folder: Folders, 
     assert found["settings"]["fpir"] == 0.25
     assert found["settings"]["false_match_rates"] == [0.5, 0.1]
     assert "training-in-reference" in {flag["code"] for flag in found["flags"]}
+    assert found["surrogates"] == []  # nobody said of which run the pictures are
+    assert "<img" in page.read_text(encoding="utf-8")
     assert "<html" in page.read_text(encoding="utf-8")
     assert str(tmp_path) not in page.read_text(encoding="utf-8")
+
+    # what one kit trains against may be what another judges by: only the run can tell
+    other = kit.with_name("other.toml")
+    text = kit.read_text(encoding="utf-8").replace('role = "surrogate"', 'role = "was"')
+    text = text.replace('role = "judge"', 'role = "surrogate"').replace('role = "was"', 'role = "judge"')
+    other.write_text(text, encoding="utf-8")
+    again = visard(
+        "audit", out, "--reference", tmp_path / "others", "--gallery", strangers, "--kit", other,
+        "--run", run, "--report", page, "--no-pictures", "--json",
+    )  # fmt: skip
+    assert again.exit_code == 0, again.stderr
+    found = json.loads(again.stdout)
+    assert found["surrogates"] == ["one"]
+    assert "judge-was-surrogate" in {flag["code"] for flag in found["flags"]}
+    assert "<img" not in page.read_text(encoding="utf-8")
+    wrong = visard("audit", out, "--reference", photos, "--gallery", strangers, "--kit", kit, "--run", out)
+    assert wrong.exit_code == 2
+    assert "is no finished run" in wrong.stderr
 
 
 def test_a_stopped_run_goes_on_to_the_same_model(

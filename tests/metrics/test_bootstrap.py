@@ -3,7 +3,16 @@ import math
 import pytest
 import torch
 
-from visard.metrics.bootstrap import SubjectBootstrap, estimate, group_weights, rule_of_three, weighted_share
+from visard.metrics.bootstrap import (
+    Estimate,
+    SubjectBootstrap,
+    difference_interval,
+    estimate,
+    group_weights,
+    percentile_interval,
+    rule_of_three,
+    weighted_share,
+)
 
 
 def generator() -> torch.Generator:
@@ -65,6 +74,55 @@ def test_rule_of_three(n: int, bound: float) -> None:
     assert (nothing.low, nothing.high) == (0.0, pytest.approx(bound))
     everything = estimate(1.0, torch.ones(10), n, "pictures")
     assert (everything.low, everything.high) == (pytest.approx(1 - bound), 1.0)
+
+
+def test_one_case_more_never_narrows_what_none_left_open() -> None:
+    owner = torch.arange(5).repeat_interleave(40)
+    bootstrap = SubjectBootstrap(5, 400, generator())
+    weights = bootstrap.weights(owner)
+    bounds = []
+    for count in (0, 1, 3, 40):
+        linked = torch.zeros(200, dtype=torch.bool)
+        linked[:count] = True
+        found = estimate(count / 200, weighted_share(linked, weights), 5, bootstrap.unit)
+        bounds.append(found.high)
+        assert found.low <= found.value <= found.high
+    assert bounds[:3] == pytest.approx([0.6] * 3)  # 3 of 5 people
+    assert bounds == sorted(bounds)
+
+
+@pytest.mark.parametrize("people", [3, 5, 20])
+def test_intervals_of_few_people_cover_the_truth(people: int) -> None:
+    """Means of people who differ, normal: 95 % wanted; plain percentiles of three people cover 75 %."""
+    covered = 0
+    for seed in range(200):
+        draw = torch.Generator().manual_seed(seed)
+        values = torch.randn(people, generator=draw, dtype=torch.float64)
+        chosen = SubjectBootstrap(people, 400, draw).chosen
+        low, high = percentile_interval(values[chosen].mean(1), people)
+        covered += low <= 0 <= high
+    assert covered >= 180
+
+
+def test_a_single_unit_has_no_interval() -> None:
+    assert math.isnan(percentile_interval(torch.zeros(10), 1)[0])
+    lonely = Estimate(0.0, 0.0, 1.0, 1, "pictures")
+    assert math.isnan(difference_interval(lonely, lonely, torch.zeros(10))[1])
+
+
+def test_all_against_nothing_is_as_open_as_either() -> None:
+    nobody, everybody = (estimate(value, torch.full((10,), value), 5, "subjects") for value in (0.0, 1.0))
+    low, high = difference_interval(nobody, everybody, torch.full((10,), -1.0))
+    assert (low, high) == (-1.0, pytest.approx(-1 + 0.6 * 2**0.5))
+    few = [estimate(value, torch.full((10,), value), 3, "subjects") for value in (0.0, 1.0)]
+    assert difference_interval(*few, torch.full((10,), -1.0))[1] > 0  # of three people nothing follows
+
+
+def test_hit_once_in_several_is_no_less_certain_than_once_in_one() -> None:
+    once = estimate(1.0, torch.ones(10), 60, "pictures")
+    often = estimate(1.0, torch.ones(10), 60, "pictures", k=16)
+    assert often.low >= once.low
+    assert estimate(0.0, torch.zeros(10), 60, "pictures", k=16).high == pytest.approx(1 - 0.95**16)
 
 
 def test_what_cannot_be_estimated_is_not_a_number() -> None:

@@ -55,10 +55,13 @@ def test_fid_agrees_with_torchmetrics() -> None:
 
 
 def test_kid_is_unbiased_and_sees_a_difference() -> None:
-    x, y = torch.randn(300, 8, generator=generator()), torch.randn(300, 8, generator=generator(1))
-    mean, deviation = kid(x, y, generator(), subsets=20)
-    assert abs(mean) < 4 * max(deviation, 0.02)
-    assert kid(x, y + 1, generator(), subsets=20)[0] > 0.5
+    values, moved = [], []
+    for seed in range(40):
+        x, y = torch.randn(2, 60, 8, generator=generator(seed))
+        values.append(kid(x, y))
+        moved.append(kid(x, y + 1))
+    assert abs(mean(values)) < 3 * stdev(values) / 40**0.5
+    assert min(moved) > 0.5
 
 
 def test_kid_between_people_is_unbiased_where_both_sets_show_the_same_people() -> None:
@@ -69,7 +72,7 @@ def test_kid_between_people_is_unbiased_where_both_sets_show_the_same_people() -
         people = torch.randn(12, 8, generator=draw).repeat_interleave(4, 0)
         x, y = (people + 0.3 * torch.randn(48, 8, generator=draw) for _ in range(2))
         values.append(kid_between_people(x, y, whose, whose))
-        naive.append(kid(x, y, draw, subsets=2)[0])
+        naive.append(kid(x, y))
         moved.append(kid_between_people(x, y + 1, whose, whose))
     assert abs(mean(values)) < 3 * stdev(values) / 40**0.5
     assert mean(naive) < -3 * stdev(naive) / 40**0.5
@@ -78,11 +81,22 @@ def test_kid_between_people_is_unbiased_where_both_sets_show_the_same_people() -
 
 
 def test_small_sets_say_so() -> None:
-    x = torch.randn(10, 4, generator=generator())
-    assert "biased" in frechet(x, x, "toy", generator()).note
-    assert math.isnan(frechet(x[:1], x, "toy", generator()).fid)
-    many = torch.randn(ENOUGH, 4, generator=generator())
-    assert frechet(many, many, "toy", generator()).note == ""
+    x, one = torch.randn(10, 4, generator=generator()), torch.zeros(10).long()
+    assert "biased" in frechet(x, x, "toy", one, one).note
+    assert math.isnan(frechet(x[:1], x, "toy", one[:1], one).fid)
+    many, whose = torch.randn(ENOUGH, 4, generator=generator()), torch.zeros(ENOUGH).long()
+    assert frechet(many, many, "toy", whose, whose).note == ""
+
+
+def test_kid_of_several_people_is_between_them_and_has_an_interval() -> None:
+    whose = torch.arange(6).repeat_interleave(4)
+    x, y = torch.randn(2, 24, 8, generator=generator())
+    found = frechet(x, y, "toy", whose, whose)
+    assert found.kid == pytest.approx(kid_between_people(x, y, whose, whose))
+    assert found.kid_interval[0] < found.kid < found.kid_interval[1]
+    one = frechet(x[:4], y[:4], "toy", whose[:4], whose[:4])
+    assert one.kid == pytest.approx(kid(x[:4], y[:4]))
+    assert math.isnan(one.kid_interval[0])  # of one person there is nothing to leave out
 
 
 def natural(count: int = 1, seed: int = 0, side: int = 96) -> Tensor:

@@ -103,7 +103,6 @@ def _audited(
         folders.strangers(strangers),
         found,
         kit.instruments(),
-        surrogates=kit.surrogate_ids(),
         settings=settings,
         progress=progress,
     )

@@ -10,10 +10,13 @@ from torch import Tensor
 
 from visard.api.kits import opened
 from visard.audit import AuditResult, AuditSettings, Person, Strangers, audit_people, render_report
+from visard.audit.inputs import ModelId
 from visard.errors import InputError
 from visard.images import has_pictures, read_folder, stacked
 from visard.kits import Kit
+from visard.personalization.record import RUN_FILE, Record, digest
 from visard.progress import Progress, silent
+from visard.settings import from_toml
 from visard.storage import atomic_write
 from visard.targets import require_writable
 
@@ -23,9 +26,11 @@ def audit(
     reference: str | Path,
     *,
     gallery: str | Path | None = None,
+    run: str | Path | None = None,
     training_photos: str | Path | None = None,
     kit: str | Path | Kit = "world",
     report: str | Path | None = None,
+    show: bool = True,
     settings: AuditSettings | None = None,
     device: str = "auto",
     progress: Progress = silent,
@@ -34,12 +39,14 @@ def audit(
     """Measure whether a kit's judges link the folder `pictures` to the person in the folder `reference`.
 
     Folders inside `pictures` are arms to compare, `none` being the undefended one, and folders inside those
-    are prompts. gallery: a folder of photos for each stranger; the kit "world" brings its own. report: an
-    HTML file; `tell` hears the result before it is written, in case it cannot be.
+    are prompts. gallery: a folder of photos for each stranger; the kit "world" brings its own. run: the run
+    folder of the model that drew them, which says what it was trained against. report: an HTML file, with
+    photos and pictures if `show`; `tell` hears the result before it is written, in case it cannot be.
     Raises InputError, ModelError, StorageError.
     """
     require_writable(report)
     models = opened(kit, device)
+    surrogates = [] if run is None else trained_against(Path(run), models)
     arms = _arms(Path(pictures))
     side = next(iter(arms.values())).shape[-1]
     training = _photos(Path(training_photos), side) if training_photos is not None else None
@@ -48,13 +55,13 @@ def audit(
         [person],
         _strangers(gallery or models.gallery, side),
         models.instruments(),
-        surrogates=models.surrogate_ids(),
+        surrogates=surrogates,
         settings=settings,
         progress=progress,
     )
     tell(found)
     if report is not None:
-        write_report(report, found, models, [person])
+        write_report(report, found, models, [person] if show else ())
     return found
 
 
@@ -72,6 +79,19 @@ def write_report(
     """
     licences = {f"{each.model} ({each.role})": each.weights for each in kit.licences()}
     atomic_write(file, render_report(found, people, title=title, licences=licences).encode())
+
+
+def trained_against(run: Path, kit: Kit) -> list[ModelId]:
+    """The recognisers of a run, by the names of `kit` where it holds the same weights. Raises InputError."""
+    file = run / RUN_FILE
+    if not file.is_file():
+        raise InputError(f"{run} is no finished run.", f"Give the folder that holds {RUN_FILE}.")
+    known = {
+        digest(each.state_dict().values()): ModelId(each.name, each.family, sha256)
+        for each, sha256 in kit.digested_recognizers()
+    }
+    recognizers = from_toml(Record, file).recognizers
+    return [known.get(weights, ModelId(name)) for name, weights in recognizers.items()]
 
 
 def _arms(folder: Path) -> dict[str, Tensor]:

@@ -122,6 +122,11 @@ class AttackTier(TierResult):
                 f"{self.false_positives.value:.0%} of the searches for somebody who is not enrolled name "
                 f"somebody, where {self.fpir:.2g} were allowed: the threshold does not hold on these people."
             )
+        if self.control is not None and self.control.low > self.fpir:
+            found.append(
+                f"{self.control.value:.0%} of the people are named by pictures of another of them: something "
+                "but the person links these pictures."
+            )
         if self.still_rising:
             fewer = self.learned_from[-1]
             found.append(

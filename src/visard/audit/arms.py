@@ -60,12 +60,12 @@ def measure_arms(
         name, prompt = split_key(key)
         undefended = _other(key, rooms.settings.undefended, seen)
         control = _other(key, rooms.settings.attributes_only, seen)
-        pictures = torch.cat(list(looks[key].pictures))
+        pictures = looks[key].pictures
         results.append(
             ArmResult(
                 arm=name,
                 prompt=prompt,
-                pictures=len(pictures),
+                pictures=sum(len(each) for each in pictures),
                 faces=face_success(arm, rooms.detector),
                 judges=[
                     judge_figures(

@@ -86,7 +86,9 @@ def audit_people(
     natural = _natural(reference_photos, gallery.photos)
     rooms = Rooms(
         benches,
-        PhotoQuality(instruments, reference_photos, references, natural, chosen.batch, generator),
+        PhotoQuality(
+            instruments, [person.photos for person in people], references, natural, chosen.batch, generator
+        ),
         Likeness(instruments, people, references, chosen, generator),
         instruments.detector,
         SubjectBootstrap(len(people), chosen.draws, generator),
@@ -98,7 +100,7 @@ def audit_people(
     cards = [
         _card(judge.name, judge.family, instruments, benches[judge.name]) for judge in instruments.judges
     ]
-    evidence = Evidence(people, gallery, surrogates, cards, results, chosen, strangers.faces)
+    evidence = Evidence(people, gallery, surrogates, cards, results, chosen, enrolled)
     size = len(people) + enrolled
     return AuditResult(
         tier=TIER,
@@ -156,7 +158,8 @@ def _natural(reference: Tensor, strangers: Tensor) -> Tensor:
 
 
 def _card(name: str, family: str, instruments: Instruments, bench: Bench) -> JudgeCard:
-    real = det_curve(bench.real_own, bench.non_mated).thinned()
+    real = det_curve(bench.real_own, bench.non_mated).thinned() if bench.real_own.numel() else None
+    links, of_people = bench.real_links.double(), bench.real_of_people
     return JudgeCard(
         name=name,
         family=family,
@@ -164,9 +167,11 @@ def _card(name: str, family: str, instruments: Instruments, bench: Bench) -> Jud
         search_threshold=bench.search,
         match_thresholds={f"{rate:g}": threshold for rate, threshold in bench.matches.items()},
         real_photos=bench.real_own.numel(),
-        real_linked=bench.real_linked,
+        real_linked=float(links.mean()),
+        own_photos=int(of_people.sum()),
+        own_linked=float(links[of_people].mean()),
         real_similarity=float(bench.real_own.double().mean()),
         real_match_rates={f"{rate:g}": bench.real_match_rate(rate) for rate in bench.matches},
-        real_det=Curve(real.fmr.tolist(), real.fnmr.tolist()),
+        real_det=Curve([], []) if real is None else Curve(real.fmr.tolist(), real.fnmr.tolist()),
         non_mated_comparisons=bench.non_mated.numel(),
     )

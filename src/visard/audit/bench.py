@@ -46,8 +46,8 @@ class Bench:
 
     templates (S + N, D): the S audited people first, then N strangers; non_mated (K,): strangers' photos
     against other strangers; real_own, real_others (R,), (R, S + N): real photos against their own person
-    (that photo left out) and against the gallery with the own column at -inf. `*_draws` are the thresholds of
-    every bootstrap draw.
+    (that photo left out) and against the gallery with the own column at -inf; real_of_people (R,): whether it
+    shows one of the S. `*_draws` are the thresholds of every bootstrap draw.
 
     Real photos are of people who keep two others enrolled, if there are any: a photo against a single other
     one says little of pictures that are compared with a whole reference.
@@ -62,13 +62,14 @@ class Bench:
     match_draws: dict[float, Tensor]
     real_own: Tensor
     real_others: Tensor
+    real_of_people: Tensor
     halves: tuple[HalfGallery, HalfGallery]
 
     @property
-    def real_linked(self) -> float:
-        """Share of real photos that name their own person in the gallery."""
+    def real_links(self) -> Tensor:
+        """(R,) whether a real photo names its own person in the gallery."""
         best_other = self.real_others.max(1).values
-        return float(((self.real_own > best_other) & (self.real_own > self.search)).double().mean())
+        return (self.real_own > best_other) & (self.real_own > self.search)
 
     def real_match_rate(self, rate: float) -> float:
         return float((self.real_own > self.matches[rate]).double().mean())
@@ -88,18 +89,18 @@ def build(
     count = int(owner.max()) + 1
     own_templates = torch.stack([reference_embedding(photos) for photos in people])
     templates = torch.stack([reference_embedding(strangers[owner == who]) for who in range(count)])
+    gallery = torch.cat([own_templates, templates])
     scores = strangers @ templates.T
     columns = torch.arange(count)
-    tops = unenrolled_top_scores(scores, owner)
+    to_gallery = strangers @ gallery.T
+    tops = unenrolled_top_scores(to_gallery, owner + len(people))
     non_mated = scores[owner[:, None] != columns]
     weights = group_weights(count, settings.draws, generator)
     rates = [rate for rate in settings.false_match_rates if resolvable(non_mated.numel(), rate)]
     draws = resampled_thresholds(scores, owner, weights, rates)
-    gallery = torch.cat([own_templates, templates])
     everybody = people + [strangers[owner == who] for who in range(count)]
-    real_own, real_others = _leave_one_out(everybody, gallery)
+    real_own, real_others, whose = _leave_one_out(everybody, gallery)
     halves = torch.randperm(count, generator=generator).tensor_split(2)
-    to_gallery = strangers @ gallery.T
     return Bench(
         templates=gallery,
         non_mated=non_mated,
@@ -110,6 +111,7 @@ def build(
         match_draws={rate: draws[:, column] for column, rate in enumerate(rates)},
         real_own=real_own,
         real_others=real_others,
+        real_of_people=whose < len(people),
         halves=(
             _half(len(people), halves[0], to_gallery, owner, weights, settings.search_rates),
             _half(len(people), halves[1], to_gallery, owner, weights, settings.search_rates),
@@ -146,14 +148,18 @@ def left_out(photos: Tensor) -> Tensor:
     return (photos * references).sum(1)
 
 
-def _leave_one_out(everybody: list[Tensor], gallery: Tensor) -> tuple[Tensor, Tensor]:
-    """Photos of those who keep `ENOUGH_ENROLLED` others, or where nobody does, of those who keep one."""
+def _leave_one_out(everybody: list[Tensor], gallery: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Photos of those who keep `ENOUGH_ENROLLED` others, or where nobody does, of those who keep one.
+
+    Their own scores, those of the others, and whose they are: the person's column.
+    """
     most = max(len(photos) for photos in everybody)
     wanted = 1 + min(ENOUGH_ENROLLED, max(1, most - 1))
     found = {column: photos for column, photos in enumerate(everybody) if len(photos) >= wanted}
     if not found:
-        return torch.empty(0), torch.empty(0, len(gallery))
+        return torch.empty(0), torch.empty(0, len(gallery)), torch.empty(0, dtype=torch.long)
     rows = [photos @ gallery.T for photos in found.values()]
     for column, row in zip(found, rows, strict=True):
         row[:, column] = -torch.inf
-    return torch.cat([left_out(photos) for photos in found.values()]), torch.cat(rows)
+    whose = torch.repeat_interleave(torch.tensor(list(found)), torch.tensor([len(row) for row in rows]))
+    return torch.cat([left_out(photos) for photos in found.values()]), torch.cat(rows), whose

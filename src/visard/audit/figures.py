@@ -25,15 +25,15 @@ from visard.audit.result import (
 from visard.metrics.bootstrap import (
     Estimate,
     SubjectBootstrap,
+    difference_interval,
     estimate,
-    percentile_interval,
     weighted_share,
 )
 from visard.metrics.identity_similarity import identity_similarity
 from visard.metrics.linkability import picture_linkability, repulsion_p_value
 from visard.metrics.open_set import search_scores
 from visard.metrics.retrieval import median_rank, rank_from_bottom, ranks, retrieval_rate
-from visard.metrics.subject_linkage import linked_at_least_once, worst_decile
+from visard.metrics.subject_linkage import chance_of_any, linked_at_least_once, worst_decile
 from visard.metrics.verification import auc, det_curve, equal_error_rate, match_rate
 
 HISTOGRAM_BINS = 48
@@ -72,6 +72,11 @@ class Scores:
         return self.others.max(1).values
 
     @cached_property
+    def own_or_lost(self) -> Tensor:
+        """(P,) the same of all pictures, -inf where no face was seen."""
+        return self._spread(self.own)
+
+    @cached_property
     def search_score(self) -> Tensor:
         """(P,) score with which a search would name the person.
 
@@ -98,7 +103,7 @@ class Scores:
         return self.search_score > self.bench.search_draws[:, None]
 
     def match_draws(self, rate: float) -> Tensor:
-        return self._spread(self.own) > self.bench.match_draws[rate][:, None]
+        return self.own_or_lost > self.bench.match_draws[rate][:, None]
 
 
 def judge_figures(
@@ -117,21 +122,24 @@ def judge_figures(
     bench, own, total = scores.bench, scores.own, scores.has_face.numel()
     units, unit = bootstrap.units(scores.owner), bootstrap.unit
     places = ranks(scores.similarities, scores.true)
+    from_bottom = rank_from_bottom(scores.similarities, scores.true)
     rest = scores.others[scores.others > -torch.inf]
     replicas = scores.linked_draws()
     linked_detected = scores.linked[scores.has_face]
-    det = det_curve(scores._spread(own), bench.non_mated).thinned()
+    linked = estimate(_share(scores.linked), weighted_share(replicas, weights), units, unit)
+    detected = estimate(
+        _share(linked_detected),
+        weighted_share(replicas, weights * scores.has_face),
+        bootstrap.units(scores.true),
+        unit,
+    )
+    det = det_curve(scores.own_or_lost, bench.non_mated).thinned()
     return JudgeFigures(
         judge=name,
         accounting=account(scores.linked, scores.has_face),
-        linked=estimate(_share(scores.linked), weighted_share(replicas, weights), units, unit),
-        linked_detected=estimate(
-            _share(linked_detected),
-            weighted_share(replicas, weights * scores.has_face),
-            bootstrap.units(scores.true),
-            unit,
-        ),
-        difference=None if undefended is None else _difference(scores, weights, *undefended),
+        linked=linked,
+        linked_detected=detected,
+        difference=None if undefended is None else _difference(scores, weights, *undefended, bootstrap),
         similarity=identity_similarity(own, total),
         similarity_to_strangers=float(rest.double().mean()) if rest.numel() else math.nan,
         ranks=[
@@ -142,13 +150,14 @@ def judge_figures(
         searches=_searches(scores, weights, units, unit, settings),
         median_rank=median_rank(places),
         worst_rank=float(places.max()) if places.numel() else math.nan,
-        last_place=_share(rank_from_bottom(scores.similarities, scores.true) == 1),
+        bottom_rank=median_rank(from_bottom),
+        last_place=_share(from_bottom == 1),
         matches=[
             MatchRate(
                 rate,
                 threshold,
                 estimate(
-                    match_rate(scores._spread(own), threshold),
+                    match_rate(scores.own_or_lost, threshold),
                     weighted_share(scores.match_draws(rate), weights),
                     units,
                     unit,
@@ -156,7 +165,8 @@ def judge_figures(
             )
             for rate, threshold in bench.matches.items()
         ],
-        eer=equal_error_rate(own, bench.non_mated),
+        eer=equal_error_rate(scores.own_or_lost, bench.non_mated),
+        eer_detected=equal_error_rate(own, bench.non_mated),
         auc=auc(own, bench.non_mated),
         auc_same_pictures=auc(own, rest),
         linkability=picture_linkability(scores.similarities, scores.true, settings.null_draws, generator),
@@ -222,37 +232,50 @@ def _share(hits: Tensor) -> float:
     return float(hits.double().mean()) if hits.numel() else math.nan
 
 
-def _difference(scores: Scores, weights: Tensor, other: Scores, other_weights: Tensor) -> Difference:
+def _difference(
+    scores: Scores, weights: Tensor, other: Scores, other_weights: Tensor, bootstrap: SubjectBootstrap
+) -> Difference:
     """Against the undefended arm.
 
     Both draw the same people, the same strangers and hence the same thresholds.
     """
     shares = []
     for detected in (False, True):
-        values, replicas = [], []
+        found, replicas = [], []
         for arm, drawn in ((scores, weights), (other, other_weights)):
             counted = drawn * arm.has_face if detected else drawn
-            values.append(_share(arm.linked[arm.has_face] if detected else arm.linked))
             replicas.append(weighted_share(arm.linked_draws(), counted))
-        shares.append((values[0] - values[1], percentile_interval(replicas[0] - replicas[1])))
+            found.append(
+                estimate(
+                    _share(arm.linked[arm.has_face] if detected else arm.linked),
+                    replicas[-1],
+                    bootstrap.units(arm.true if detected else arm.owner),
+                    bootstrap.unit,
+                )
+            )
+        interval = difference_interval(found[0], found[1], replicas[0] - replicas[1])
+        shares.append((found[0].value - found[1].value, interval))
     (overall, overall_interval), (detected_only, detected_interval) = shares
     return Difference(overall, overall_interval, detected_only, detected_interval)
 
 
 def _linked_in(scores: Scores, k: int, bootstrap: SubjectBootstrap, weights: Tensor) -> Estimate | None:
+    """Share of the people linked at least once in k pictures; of one person, the chance of it."""
     chance = linked_at_least_once(scores.linked, scores.owner, k)
     usable = ~chance.isnan()
     if not bool(usable.any()):
         return None
-    if bootstrap.subjects > 1:
-        replicas = chance[bootstrap.chosen].nanmean(1)
-    else:  # one person: what k pictures would give if this many of the pictures had been linked
-        n = scores.owner.numel()
-        by_count = [1 - math.comb(n - m, k) / math.comb(n, k) for m in range(n + 1)]
-        hits = (weights * scores.linked).sum(1).round().long()
-        replicas = torch.tensor(by_count, dtype=torch.float64)[hits]
-    units = int(usable.sum()) if bootstrap.subjects > 1 else scores.owner.numel() // k
-    return estimate(float(chance[usable].mean()), replicas, units, bootstrap.unit)
+    pictures = torch.bincount(scores.owner)
+    drawn = torch.stack([(bootstrap.chosen == who).sum(1) for who in range(len(pictures))], 1).double()
+    hits = torch.zeros_like(drawn).index_add_(1, scores.owner, weights * scores.linked_draws())
+    chances = chance_of_any(hits / drawn.clamp(min=1), pictures, k)
+    return estimate(
+        float(chance[usable].mean()),
+        weighted_share(chances[:, usable], drawn[:, usable]),
+        int(usable.sum()) if bootstrap.subjects > 1 else scores.owner.numel(),
+        bootstrap.unit,
+        k=1 if bootstrap.subjects > 1 else k,
+    )
 
 
 def _histogram(mated: Tensor, non_mated: Tensor) -> Histogram:
@@ -270,7 +293,7 @@ def _histogram(mated: Tensor, non_mated: Tensor) -> Histogram:
 
 
 def _per_person(scores: Scores) -> list[list[float | None]]:
-    spread = scores._spread(scores.own)
+    spread = scores.own_or_lost
     return [
         [
             float(value) if face else None

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise, permutations
+from itertools import combinations, groupby
 
+import torch
 from torch import Tensor
 
 from visard.audit.inputs import AuditSettings, ModelId, Person, Strangers
 from visard.audit.result import ArmResult, Flag, JudgeCard, JudgeFigures, TierResult
-from visard.metrics.bootstrap import Estimate
-from visard.photos.duplicates import duplicates
+from visard.metrics.verification import resolvable
+from visard.photos.duplicates import duplicates, shared
 
 SIGNIFICANT = 0.05
 TIMES_NOMINAL = 5
 """How many times the false-positive rate a wrong name may appear before thresholds are in doubt."""
+ENOUGH_PEOPLE = 5
+FACES_KEPT = 0.9
+"""Of the undefended arm's share of pictures with a face."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the rules look at; search_probes: photos of strangers with a face."""
+    """What the rules look at; strangers: how many of them have a face in the gallery."""
 
     people: Sequence[Person]
     gallery: Strangers
@@ -28,7 +33,11 @@ class Evidence:
     judges: Sequence[JudgeCard]
     arms: Sequence[ArmResult]
     settings: AuditSettings
-    search_probes: int
+    strangers: int
+
+    @property
+    def gallery_size(self) -> int:
+        return len(self.people) + self.strangers
 
     def figures(self) -> Iterator[tuple[str, JudgeFigures]]:
         """Every judge's figures of every arm, and what to call them."""
@@ -112,7 +121,12 @@ def judge_family(seen: Evidence) -> Raised:
 )
 def real_accuracy(seen: Evidence) -> Raised:
     for judge in seen.judges:
-        if not judge.real_linked >= seen.settings.expected_real:  # also when it is NaN: one photo a person
+        if not judge.real_photos:
+            yield (
+                "Nobody has a second photo: how well this judge knows real faces cannot be told.",
+                judge.name,
+            )
+        elif judge.real_linked < seen.settings.expected_real:
             yield (
                 f"{judge.real_linked:.0%} of {judge.real_photos} real photos are linked to their own person, "
                 f"expected {seen.settings.expected_real:.0%}. What it cannot link a better judge may.",
@@ -121,17 +135,53 @@ def real_accuracy(seen: Evidence) -> Raised:
 
 
 @rule(
+    "The reference photos are not linked to one another",
+    "Look through them: one may show somebody else, or they are too unlike to recognise anybody by.",
+)
+def reference_accuracy(seen: Evidence) -> Raised:
+    for judge in seen.judges:
+        if judge.own_photos and judge.own_linked < seen.settings.expected_own:
+            yield (
+                f"{judge.own_linked:.0%} of the {judge.own_photos} reference photos are linked to the others "
+                f"of their person, where {judge.real_linked:.0%} of all real photos are.",
+                judge.name,
+            )
+
+
+@rule(
     "The gallery is too small for the false-positive rate",
-    "Add photos of strangers, or ask for a larger false-positive rate (--fpir).",
+    "Add strangers, or ask for a larger false-positive rate (--fpir).",
 )
 def few_strangers(seen: Evidence) -> Raised:
     fpir = seen.settings.fpir
-    if seen.search_probes * fpir < 1:
+    if not resolvable(seen.strangers, fpir):
         yield (
-            f"{seen.search_probes} searches by strangers cannot show a rate of {fpir:.1%}; "
-            f"at least {round(1 / fpir)} photos of strangers are needed.",
+            f"{seen.strangers} strangers cannot show a rate of {fpir:.1%}, however many photos there are of "
+            f"each: those of one person err together. At least {math.ceil(1 / fpir)} are needed.",
             "",
         )
+
+
+@rule(
+    "The gallery is too small to see repulsion",
+    f"Add strangers, {round(1 / SIGNIFICANT)} at least, or audit several people together.",
+)
+def repulsion_unseen(seen: Evidence) -> Raised:
+    if len(seen.people) == 1 and 1 / (seen.strangers + 1) >= SIGNIFICANT:
+        yield (
+            f"Among {seen.strangers} strangers even the last place may be chance: whether the person is "
+            "pushed away cannot be told.",
+            "",
+        )
+
+
+@rule(
+    "Few people",
+    "Audit more people before saying anything of others than these.",
+)
+def few_people(seen: Evidence) -> Raised:
+    if 1 < len(seen.people) < ENOUGH_PEOPLE:
+        yield f"Intervals from {len(seen.people)} people are rough, and those of shares all but empty.", ""
 
 
 @rule(
@@ -184,11 +234,35 @@ def pictures_in_reference(seen: Evidence) -> Raised:
         yield f"{count} of the audited pictures also stand among the reference photos.", ""
 
 
+@rule(
+    "The same photos under two strangers' names",
+    "Keep one of them: a stranger who is there twice raises the threshold of every search.",
+)
+def strangers_repeated(seen: Evidence) -> Raised:
+    labels = list(seen.gallery.labels)
+    mine = [torch.tensor([each == label for each in labels]) for label in dict.fromkeys(labels)]
+    count = shared([seen.gallery.photos[rows] for rows in mine])
+    if count:
+        yield f"{count} of the gallery's photos stand under more than one identity.", ""
+
+
+@rule(
+    "The same photos of two audited people",
+    "Check whose they are: a photo is of one person alone.",
+)
+def people_repeated(seen: Evidence) -> Raised:
+    count = shared([each.photos for each in seen.people])
+    if count:
+        yield f"{count} reference photos stand with more than one of the people.", ""
+
+
 @rule("Two arms hold the same pictures", "Check from which model each folder of pictures came.")
 def same_pictures(seen: Evidence) -> Raised:
-    for one, other in permutations(seen.people[0].pictures, 2):
-        if one < other and all(_repeated(each, one, other) for each in seen.people):
-            yield f"Every picture of “{one}” also stands in “{other}”: they cannot be compared.", ""
+    for one, other in combinations(seen.people[0].pictures, 2):
+        for part, whole in ((one, other), (other, one)):
+            if all(_repeated(each, part, whole) for each in seen.people):
+                yield f"Every picture of “{part}” also stands in “{whole}”: they cannot be compared.", ""
+                break
 
 
 @rule(
@@ -197,8 +271,10 @@ def same_pictures(seen: Evidence) -> Raised:
 )
 def no_undefended(seen: Evidence) -> Raised:
     name = seen.settings.undefended
-    if not any(arm.arm == name for arm in seen.arms):
-        yield f"There is no arm “{name}”: a low share may just be a failed personalisation.", ""
+    compared = {arm.prompt for arm in seen.arms if arm.arm == name}
+    for prompt in dict.fromkeys(arm.prompt for arm in seen.arms):
+        if prompt not in compared:
+            yield f"There is no arm “{name}”: a low share may just be a failed personalisation.", prompt
 
 
 @rule("Too few faces", "Generate more pictures, with prompts that show the face.")
@@ -249,7 +325,8 @@ def repulsion(seen: Evidence) -> Raised:
 )
 def strangers_named(seen: Evidence) -> Raised:
     for where, judge in seen.figures():
-        if _above_chance(judge.names_another, seen.settings.fpir):
+        allowed, named = seen.settings.fpir, judge.names_another
+        if named.low > allowed and named.value > TIMES_NOMINAL * allowed:
             yield (
                 f"{judge.names_another.value:.0%} of the faces name another identity, where "
                 f"{seen.settings.fpir:.1%} were allowed: thresholds from real photos do not hold on these "
@@ -265,10 +342,11 @@ def strangers_named(seen: Evidence) -> Raised:
 )
 def shuffled_labels(seen: Evidence) -> Raised:
     for where, judge in seen.figures():
-        if _above_chance(judge.names_fellow, seen.settings.fpir):
+        chance = seen.settings.fpir * (len(seen.people) - 1) / max(1, seen.gallery_size - 1)
+        if judge.names_fellow.low > chance:
             yield (
-                f"{judge.names_fellow.value:.0%} of the faces name another of the audited people, where "
-                f"{seen.settings.fpir:.1%} were allowed: the judge links what does not belong together.",
+                f"{judge.names_fellow.value:.1%} of the faces name another of the audited people, where "
+                f"{chance:.2%} would be chance: the judge links what does not belong together.",
                 where,
             )
 
@@ -280,11 +358,9 @@ def shuffled_labels(seen: Evidence) -> Raised:
 )
 def chance_linked(seen: Evidence) -> Raised:
     for arm in seen.arms:
-        if arm.arm == seen.settings.chance and _above_chance(arm.strongest.linked, seen.settings.fpir):
-            yield (
-                f"{arm.strongest.linked.value:.0%} are linked; {seen.settings.fpir:.1%} would be chance.",
-                arm.key,
-            )
+        chance = seen.settings.fpir / seen.gallery_size  # any of the gallery may be named, not only this one
+        if arm.arm == seen.settings.chance and arm.strongest.linked.low > chance:
+            yield f"{arm.strongest.linked.value:.1%} are linked; {chance:.2%} would be chance.", arm.key
 
 
 @rule(
@@ -303,21 +379,52 @@ def counting(seen: Evidence) -> Raised:
             )
 
 
+@rule(
+    "Faces are lost",
+    "Read the columns of the faces as well, and look at the pictures: whoever draws no face is linked to "
+    "nobody.",
+)
+def lost_faces(seen: Evidence) -> Raised:
+    undefended = {arm.prompt: arm.faces for arm in seen.arms if arm.arm == seen.settings.undefended}
+    for arm in seen.arms:
+        other = undefended.get(arm.prompt)
+        if other is not None and arm.faces.rate < FACES_KEPT * other.rate:
+            yield (
+                f"{arm.faces.faces} of {arm.pictures} pictures show a face, of the undefended ones "
+                f"{other.faces} of {other.pictures}.",
+                arm.key,
+            )
+
+
 def tier_flags(tiers: Sequence[TierResult]) -> Iterator[Flag]:
-    """A stronger attack that links less, beyond both intervals, is one that does not work."""
+    """What is to be distrusted in the attacks: what each says of itself, and one that links less than before.
+
+    A stronger attack that links less, beyond both intervals, than any weaker one does not work.
+    """
     by_arm = sorted(tiers, key=lambda row: (row.arm, row.prompt, row.tier))
     for (arm, prompt), rows in groupby(by_arm, key=lambda row: (row.arm, row.prompt)):
-        for weaker, stronger in pairwise(rows):
-            if stronger.linked.high < weaker.linked.low:
+        where, weaker = "/".join(part for part in (arm, prompt) if part), None
+        for row in rows:
+            for caution in row.cautions:
+                yield Flag(
+                    "tier-caution",
+                    "An attack distrusts itself",
+                    f"{row.tier}: {caution}",
+                    where,
+                    "Give the attack more people, and read its figure as this says.",
+                )
+            if weaker is not None and row.linked.high < weaker.linked.low:
                 yield Flag(
                     "tier-order",
                     "A stronger attack links less",
-                    f"{stronger.tier} links {stronger.linked.value:.0%} where {weaker.tier}, which it "
+                    f"{row.tier} links {row.linked.value:.0%} where {weaker.tier}, which it "
                     f"includes, links {weaker.linked.value:.0%}.",
-                    "/".join(part for part in (arm, prompt) if part),
+                    where,
                     "Believe the weaker attack's figure, and give the stronger one more data or better "
                     "settings.",
                 )
+            if weaker is None or row.linked.low > weaker.linked.low:
+                weaker = row
 
 
 def _trained(seen: Evidence) -> Iterator[tuple[Person, Tensor]]:
@@ -330,10 +437,6 @@ def _trained(seen: Evidence) -> Iterator[tuple[Person, Tensor]]:
 def _repeated(person: Person, one: str, other: str) -> bool:
     pictures = person.pictures[one]
     return duplicates(pictures, person.pictures[other]) == len(pictures)
-
-
-def _above_chance(share: Estimate, fpir: float) -> bool:
-    return share.low > fpir and share.value > TIMES_NOMINAL * fpir
 
 
 def _sign(interval: tuple[float, float]) -> int:

@@ -193,6 +193,8 @@ class AuditSettings:
     minimum_faces: int = 30
     expected_real: float = 0.9
     """Share of real photos a judge must link before its opinion of generated ones counts."""
+    expected_own: float = 0.5
+    """Share of the reference photos that a judge must link to the others of their person."""
     expected_undefended: float = 0.5
     """Share of undefended pictures that must be linked before a defence can be seen to do anything."""
 

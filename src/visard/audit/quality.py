@@ -20,14 +20,14 @@ MINIMUM_PRISTINE = 10
 class PhotoQuality:
     """What real photos look like to the quality instruments, computed once for all arms.
 
-    photos: of the audited people, and the faces seen in them; natural: all real photos at hand (for
+    photos: of each audited person, and the faces seen in them; natural: all real photos at hand (for
     naturalness).
     """
 
     def __init__(
         self,
         instruments: Instruments,
-        photos: Tensor,
+        photos: Sequence[Tensor],
         faces: Sequence[Faces],
         natural: Tensor,
         batch: int,
@@ -35,12 +35,15 @@ class PhotoQuality:
     ) -> None:
         self.instruments = instruments
         self.batch = batch
-        self.features = None if instruments.features is None else encode(instruments.features, photos, batch)
+        self.owner = _owner(photos)
+        every = torch.cat(list(photos))
+        self.features = None if instruments.features is None else encode(instruments.features, every, batch)
         self.natural = self._brisque(natural) if natural.shape[0] >= MINIMUM_PRISTINE else None
-        self.face_quality = self._face_quality(photos, faces, generator)
+        self.face_quality = self._face_quality(every, faces, generator)
 
-    def measure(self, pictures: Tensor, faces: Sequence[Faces], generator: Generator) -> Quality:
-        """pictures (P, 3, H, W) of an arm and the faces seen in them, person after person."""
+    def measure(self, of: Sequence[Tensor], faces: Sequence[Faces], generator: Generator) -> Quality:
+        """An arm's pictures of each person, and the faces seen in them."""
+        pictures = torch.cat(list(of))
         model, network, scorer = (
             self.instruments.brisque,
             self.instruments.features,
@@ -54,7 +57,8 @@ class PhotoQuality:
                 encode(network, pictures, self.batch),
                 self.features,
                 self.instruments.features_name,
-                generator,
+                _owner(of),
+                self.owner,
             ),
             brisque=None if model is None else float(model.score(brisque).mean()),
             brisque_model="" if model is None else model.name,
@@ -83,6 +87,11 @@ class PhotoQuality:
         )
         scores = [scorer.score_faces(images, points, generator).double().cpu() for images, points in chunks]
         return float(torch.cat(scores).mean())
+
+
+def _owner(pictures: Sequence[Tensor]) -> Tensor:
+    """Whose each picture is, person after person."""
+    return torch.repeat_interleave(torch.tensor([len(each) for each in pictures]))
 
 
 @torch.no_grad()

@@ -69,6 +69,13 @@ def render_report(
             dict.fromkeys(name for arm in result.arms for name in arm.resemblance.correlations)
         ),
         naturalness=NATURALNESS,
+        notes=list(
+            dict.fromkeys(
+                arm.quality.frechet.note
+                for arm in result.arms
+                if arm.quality.frechet is not None and arm.quality.frechet.note
+            )
+        ),
         metrics=METRICS,
         licences=dict(licences or {}),
         arrow={name: {"lower": "↓", "higher": "↑"}.get(row.better, "") for name, row in METRICS.items()},

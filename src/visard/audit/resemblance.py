@@ -17,7 +17,6 @@ from visard.metrics.attributes import picture_agreement, self_agreement
 from visard.metrics.bootstrap import (
     Estimate,
     SubjectBootstrap,
-    estimate,
     percentile_interval,
     weighted_share,
 )
@@ -47,12 +46,25 @@ class Looks:
         """(F,) over the attributes."""
         return torch.stack(list(self.agreement.values())).mean(0)
 
-    def replicas(self) -> Tensor:
-        """(draws,) mean agreement of the faces in each draw."""
-        has_face = torch.cat([each.has_face for each in self.faces])
-        spread = torch.zeros(has_face.numel(), dtype=torch.float64)
-        spread[has_face] = self.mean_agreement
-        return weighted_share(spread, self.weights * has_face)
+    @property
+    def has_face(self) -> Tensor:
+        """(P,)"""
+        return torch.cat([each.has_face for each in self.faces])
+
+    @property
+    def all_agreement(self) -> Tensor:
+        """(P,) the same of all pictures: one without a face agrees with nobody."""
+        spread = torch.zeros(self.has_face.numel(), dtype=torch.float64)
+        spread[self.has_face] = self.mean_agreement
+        return spread
+
+    def replicas(self, detected: bool = True) -> Tensor:
+        """(draws,) mean agreement in each draw, of the faces or of all pictures."""
+        return weighted_share(self.all_agreement, self.weights * self.has_face if detected else self.weights)
+
+    def units(self, bootstrap: SubjectBootstrap) -> int:
+        """What the mean over the faces rests on."""
+        return bootstrap.units(torch.repeat_interleave(torch.tensor([faces.faces for faces in self.faces])))
 
 
 class Likeness:
@@ -102,7 +114,7 @@ class Likeness:
         """Everything about one arm; `control` is the attributes-only arm under the same prompt."""
         return Resemblance(
             agreement=self._agreement(arm, bootstrap),
-            lift=None if control is None or not arm.agreement else _lift(arm, control),
+            lift=None if control is None or not arm.agreement else _lift(arm, control, bootstrap),
             attributes={name: float(values.mean()) for name, values in arm.agreement.items()},
             attributes_of_photos=self.of_photos,
             correlations=self._correlations(arm),
@@ -121,9 +133,10 @@ class Likeness:
     def _agreement(self, arm: Looks, bootstrap: SubjectBootstrap) -> Estimate | None:
         if not arm.agreement:
             return None
-        owner = torch.repeat_interleave(torch.tensor([faces.faces for faces in arm.faces]))
+        units = arm.units(bootstrap)
+        low, high = percentile_interval(arm.replicas(), units)
         value = float(arm.mean_agreement.mean())
-        return estimate(value, arm.replicas(), bootstrap.units(owner), bootstrap.unit)
+        return Estimate(value, max(low, 0.0), min(high, 1.0), units, bootstrap.unit)
 
     def _correlations(self, arm: Looks) -> dict[str, float]:
         found = {}
@@ -195,9 +208,18 @@ class Likeness:
         )
 
 
-def _lift(arm: Looks, control: Looks) -> Lift:
-    interval = percentile_interval(arm.replicas() - control.replicas())
-    return Lift(attribute_lift(arm.mean_agreement, control.mean_agreement), interval)
+def _lift(arm: Looks, control: Looks, bootstrap: SubjectBootstrap) -> Lift:
+    units = min(arm.units(bootstrap), control.units(bootstrap))
+    of_faces, of_all = (
+        percentile_interval(arm.replicas(detected) - control.replicas(detected), units)
+        for detected in (True, False)
+    )
+    return Lift(
+        attribute_lift(arm.mean_agreement, control.mean_agreement),
+        of_faces,
+        attribute_lift(arm.all_agreement, control.all_agreement),
+        of_all,
+    )
 
 
 def _of_photos(seen: Faces, settings: AuditSettings) -> dict[str, float]:

@@ -17,7 +17,7 @@ from visard.metrics.identity_similarity import IdentitySimilarity
 from visard.metrics.linkability import Linkability
 from visard.storage import finite
 
-SCHEMA = 2
+SCHEMA = 3
 DIGITS = 6
 """Of every figure in the JSON."""
 
@@ -90,8 +90,10 @@ class Curve:
 class JudgeFigures:
     """What one judge says of one arm.
 
-    names_another, names_fellow: share of the faces a search takes for anybody else, and for another of the
-    audited people. similarities, linked_pictures: per person, per picture.
+    Of all pictures, a lost face counting against the judge: linked, searches, matches, eer, ranks' `overall`.
+    Of the faces: whatever is called detected, the ranks below those, auc, linkability, and names_another and
+    names_fellow, the share a search takes for anybody else, and for another of the audited people.
+    similarities, linked_pictures: per person, per picture.
     """
 
     judge: str
@@ -105,9 +107,11 @@ class JudgeFigures:
     searches: list[SearchRate]
     median_rank: float
     worst_rank: float
+    bottom_rank: float
     last_place: float
     matches: list[MatchRate]
     eer: float
+    eer_detected: float
     auc: float
     auc_same_pictures: float
     linkability: Linkability
@@ -147,10 +151,15 @@ class Quality:
 
 @dataclass(frozen=True)
 class Lift:
-    """Mean attribute agreement minus that of the attributes-only arm, with its 95 % interval."""
+    """Mean attribute agreement minus that of the attributes-only arm, with its 95 % interval.
+
+    Of the faces, and `overall` of all pictures, where one without a face agrees with nobody.
+    """
 
     value: float
     interval: tuple[float, float]
+    overall: float
+    overall_interval: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -208,7 +217,11 @@ class ArmResult:
 
 @dataclass(frozen=True)
 class JudgeCard:
-    """A judge, its thresholds from strangers' real photos, and how it does on `real_photos` real faces."""
+    """A judge, its thresholds from strangers' real photos, and how it does on real faces.
+
+    real_linked: of `real_photos`, the strangers' and the people's; own_linked: of the people's `own_photos`.
+    NaN without photos of whoever keeps another one enrolled.
+    """
 
     name: str
     family: str
@@ -217,6 +230,8 @@ class JudgeCard:
     match_thresholds: dict[str, float]
     real_photos: int
     real_linked: float
+    own_photos: int
+    own_linked: float
     real_similarity: float
     real_match_rates: dict[str, float]
     real_det: Curve
@@ -267,6 +282,11 @@ class TierResult:
     gallery: int = 0
     k: int = 0
     fpir: float = 0.0
+
+    @property
+    def cautions(self) -> list[str]:
+        """Reasons to distrust the figure, each the end of a sentence that begins with the tier."""
+        return []
 
 
 @dataclass(frozen=True)

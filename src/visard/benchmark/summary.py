@@ -227,6 +227,4 @@ def _change(
 
 
 def _interval(value: float, replicas: Tensor, per_person: Tensor) -> Interval:
-    if int((~per_person.isnan()).sum()) < 2:
-        return Interval(value, math.nan, math.nan)
-    return Interval(value, *percentile_interval(replicas))
+    return Interval(value, *percentile_interval(replicas, int((~per_person.isnan()).sum())))

@@ -25,6 +25,13 @@ def audit(
         Path | None,
         typer.Option(help="Photos of strangers, one folder a person.", show_default="people of the kit"),
     ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Run folder of the model that drew the pictures, to warn if a judge took part in it.",
+        ),
+    ] = None,
     training_photos: Annotated[
         Path | None,
         typer.Option(help="What the model was trained on, to warn if the reference holds any of it."),
@@ -33,6 +40,10 @@ def audit(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the report as one HTML file.")
     ] = None,
+    pictures_inside: Annotated[
+        bool,
+        typer.Option("--pictures/--no-pictures", help="Show the photos and pictures in the report."),
+    ] = True,
     fpir: Annotated[
         float, typer.Option(min=1e-6, max=0.5, help="How often a search may name somebody wrongly.")
     ] = 0.01,
@@ -67,10 +78,12 @@ def audit(
                 pictures,
                 reference,
                 gallery=gallery,
+                run=run,
                 training_photos=training_photos,
                 kit=kit,
                 settings=replace(settings, false_match_rates=tuple(fmr)) if fmr else settings,
                 report=report,
+                show=pictures_inside,
                 device=device,
                 progress=show,
                 tell=seen.append,

@@ -80,6 +80,7 @@ def run(out: Path, progress: Progress) -> AuditResult:
     return api.audit(
         out / "pictures",
         out / "other_photos",
+        run=out / "runs" / "iddm",
         training_photos=out / "photos",
         kit=kit,
         report=out / "report.html",

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from scipy.special import ndtr, stdtrit
 from torch import Tensor
 
 
@@ -80,26 +81,63 @@ def rule_of_three(n: int) -> float:
     return min(1.0, 3.0 / n) if n else 1.0
 
 
-def estimate(value: float, replicas: Tensor, n: int, unit: str, level: float = 0.95) -> Estimate:
-    """A share in [0, 1] with its percentile interval; all or nothing widens by the rule of three.
+def estimate(value: float, replicas: Tensor, n: int, unit: str, k: int = 1) -> Estimate:
+    """A share of cases in [0, 1] with its 95 % interval, over n units; NaN stays NaN.
 
-    NaN stays NaN. A bootstrap cannot leave 0 or 1 once every unit agrees, which would read as certainty.
+    No bound is nearer than what none, or all, of n units would leave open (rule of three): a bootstrap cannot
+    leave 0 or 1 once every unit agrees, and is all but certain when one differs. k: the share is of those hit
+    at least once in k of the n.
     """
     if math.isnan(value):
         return Estimate(value, value, value, n, unit)
-    low, high = percentile_interval(replicas, level)
-    if value <= 0.0:
-        low, high = 0.0, max(rule_of_three(n), high)
-    if value >= 1.0:
-        low, high = min(1.0 - rule_of_three(n), low), 1.0
-    return Estimate(value, min(low, value), max(high, value), n, unit)
+    low, high = percentile_interval(replicas, n)
+    open_high = 1 - (1 - rule_of_three(n)) ** k
+    open_low = 1 - rule_of_three(n) ** k
+    # In this order, as min and max pass over a NaN that stands second.
+    return Estimate(
+        value, max(0.0, min(value, open_low, low)), min(1.0, max(value, open_high, high)), n, unit
+    )
 
 
-def percentile_interval(replicas: Tensor, level: float = 0.95) -> tuple[float, float]:
-    """Middle `level` of the replicas, draws that were empty (NaN) left out; (NaN, NaN) if all were."""
+def difference_interval(
+    first: Estimate, second: Estimate, replicas: Tensor, level: float = 0.95
+) -> tuple[float, float]:
+    """Interval of first - second, paired by `replicas` of the difference; (NaN, NaN) for a single unit.
+
+    Where all or nothing was seen it is at least as far as the rule of three leaves either share open, put
+    together as by Newcombe (Statistics in Medicine 17, 1998, method 10).
+    """
+    n = min(first.n, second.n)
+    low, high = percentile_interval(replicas, n, level)
+    if math.isnan(low):
+        return low, high
+    value = first.value - second.value
+    least = value - math.hypot(_to_fall(first), _to_rise(second))
+    most = value + math.hypot(_to_rise(first), _to_fall(second))
+    return max(-1.0, min(low, least)), min(1.0, max(high, most))
+
+
+def _to_rise(share: Estimate) -> float:
+    """How far the rule of three leaves a share open above."""
+    return max(0.0, rule_of_three(share.n) - share.value)
+
+
+def _to_fall(share: Estimate) -> float:
+    return max(0.0, share.value - (1.0 - rule_of_three(share.n)))
+
+
+def percentile_interval(replicas: Tensor, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Middle part of the replicas over n units, draws that were empty (NaN) left out.
+
+    Widened to Student's t, as a few units promise too much (expanded percentiles: Hesterberg, The American
+    Statistician 69, 2015), and no nearer than t times the spread of the replicas, which end where the most
+    different unit lies. (NaN, NaN) for fewer than two units or where every draw was empty.
+    """
     kept = replicas[~replicas.isnan()].double()
-    if not kept.numel():
-        return float("nan"), float("nan")
-    tail = (1.0 - level) / 2.0
+    if n < 2 or not kept.numel():
+        return math.nan, math.nan
+    reach = math.sqrt(n / (n - 1)) * float(stdtrit(n - 1, 0.5 + level / 2))
+    tail = float(ndtr(-reach))
     low, high = torch.quantile(kept, torch.tensor([tail, 1.0 - tail], dtype=torch.float64)).tolist()
-    return float(low), float(high)
+    centre, spread = float(kept.mean()), float(kept.std(correction=0))
+    return min(low, centre - reach * spread), max(high, centre + reach * spread)

@@ -6,10 +6,13 @@ read KID.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from visard.metrics.jackknife import jackknife_interval
 
 ENOUGH = 2048
 
@@ -18,12 +21,13 @@ ENOUGH = 2048
 class Frechet:
     """Distances of n generated from m reference pictures.
 
-    `note` is not empty where FID must not be compared.
+    kid_interval: 95 %, over people; NaN for fewer than three. `note` is not empty where FID must not be
+    compared.
     """
 
     fid: float
     kid: float
-    kid_std: float
+    kid_interval: tuple[float, float]
     n: int
     m: int
     features: str
@@ -43,22 +47,16 @@ def fid(generated: Tensor, reference: Tensor) -> float:
     return max(0.0, float((mean_1 - mean_2).square().sum() + spread))
 
 
-def kid(
-    generated: Tensor, reference: Tensor, generator: torch.Generator, subsets: int = 50
-) -> tuple[float, float]:
-    """Unbiased squared MMD with the kernel (x.y / D + 1)^3.
+def kid(generated: Tensor, reference: Tensor) -> float:
+    """Unbiased squared MMD with the kernel (x.y / D + 1)^3; may be negative.
 
-    Mean and deviation over random subsets. May be negative. Its rows must be independent: where people have
-    several on both sides, take `kid_between_people`.
+    Its rows must be independent: where people have several on both sides, take `kid_between_people`.
     """
-    size = min(1000, generated.shape[0], reference.shape[0])
-    values = torch.stack(
-        [
-            _mmd(*(x[torch.randperm(x.shape[0], generator=generator)[:size]] for x in (generated, reference)))
-            for _ in range(subsets)
-        ]
-    )
-    return float(values.mean()), float(values.std())
+    within = [
+        _kernel(rows, rows).fill_diagonal_(0).sum() / (len(rows) * (len(rows) - 1))
+        for rows in (generated, reference)
+    ]
+    return float(within[0] + within[1] - 2 * _kernel(generated, reference).mean())
 
 
 def kid_between_people(
@@ -87,26 +85,31 @@ def _gaussian(features: Tensor) -> tuple[Tensor, Tensor]:
     return mean, torch.linalg.qr(centred, mode="r").R
 
 
-def _mmd(x: Tensor, y: Tensor) -> Tensor:
-    n = x.shape[0]
-    within = [_kernel(z, z).fill_diagonal_(0).sum() / (n * (n - 1)) for z in (x, y)]
-    return within[0] + within[1] - 2 * _kernel(x, y).mean()
-
-
 def _kernel(x: Tensor, y: Tensor) -> Tensor:
     """(n, D), (m, D) -> (n, m)."""
     return (x.double() @ y.double().T / x.shape[1] + 1) ** 3
 
 
-def frechet(generated: Tensor, reference: Tensor, features: str, generator: torch.Generator) -> Frechet:
-    """FID and KID of two feature sets (n, D) and (m, D).
+def frechet(
+    generated: Tensor, reference: Tensor, features: str, people: Tensor, reference_people: Tensor
+) -> Frechet:
+    """FID and KID of two feature sets (n, D) and (m, D), and whose each row is.
 
-    NaN with a note where either has fewer than 2 rows.
+    KID is between people where there are several. NaN with a note where either set has fewer than 2 rows.
     """
     n, m = generated.shape[0], reference.shape[0]
     if min(n, m) < 2:
         nan = float("nan")
-        return Frechet(nan, nan, nan, n, m, features, "needs at least 2 pictures on both sides")
+        return Frechet(nan, nan, (nan, nan), n, m, features, "needs at least 2 pictures on both sides")
     note = "" if min(n, m) >= ENOUGH else f"n = {n} against {m}: FID is biased upwards at this size, read KID"
-    mean, deviation = kid(generated, reference, generator)
-    return Frechet(fid(generated, reference), mean, deviation, n, m, features, note)
+
+    def apart(chosen: Sequence[int]) -> float:
+        mine, theirs = (torch.isin(of, torch.tensor(chosen)) for of in (people, reference_people))
+        return kid_between_people(generated[mine], reference[theirs], people[mine], reference_people[theirs])
+
+    everybody = torch.unique(people).tolist()
+    if len(everybody) < 2:
+        found, interval = kid(generated, reference), (float("nan"), float("nan"))
+    else:
+        found, interval = apart(everybody), jackknife_interval(apart, everybody)
+    return Frechet(fid(generated, reference), found, interval, n, m, features, note)

@@ -69,7 +69,7 @@ def picture_linkability(
 
     similarities (P, N), column of the true identity (P,). Scores of one column hang together, so shuffling
     single scores would make the null too narrow; here a whole column takes the part of the mated one and the
-    true column is left out.
+    true column is left out. For one person every stranger stands in once: more draws would be copies.
     """
     people, member = torch.unique(true, return_inverse=True)
     columns = torch.arange(similarities.shape[1])
@@ -77,8 +77,14 @@ def picture_linkability(
     value = d_sys(similarities[own], similarities[~own])
     strangers = columns[~torch.isin(columns, people)]
     null = []
-    for _ in range(draws if strangers.numel() > 1 else 0):
-        stand_in = strangers[torch.randint(strangers.numel(), (people.numel(),), generator=generator)]
+    if strangers.numel() < 2:
+        stand_ins = strangers[:0, None]
+    elif people.numel() == 1:
+        stand_ins = strangers[:, None]
+    else:
+        drawn = torch.randint(strangers.numel(), (draws, people.numel()), generator=generator)
+        stand_ins = strangers[drawn]
+    for stand_in in stand_ins:
         chosen = stand_in[member][:, None] == columns
         null.append(d_sys(similarities[chosen], similarities[~chosen & ~own]))
     return _against(value, null)

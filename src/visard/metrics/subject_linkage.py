@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -12,16 +10,22 @@ def linked_at_least_once(linked: Tensor, owner: Tensor, k: int) -> Tensor:
     """Chance for each person that k of their pictures, drawn without replacement, hold a linked one.
 
     linked (P,) bool over ALL pictures (no face: False), owner (P,) index of the person 0..S-1 -> (S,) in [0,
-    1]; NaN for a person with fewer than k pictures. Exact: 1 - C(n - m, k) / C(n, k) with m of n linked.
+    1]; NaN for a person with fewer than k pictures.
     """
-    people = int(owner.max()) + 1 if owner.numel() else 0
-    chance = torch.full((people,), float("nan"), dtype=torch.float64)
-    for person in range(people):
-        own = linked[owner == person]
-        n, m = own.numel(), int(own.sum())
-        if n >= k:
-            chance[person] = 1.0 - math.comb(n - m, k) / math.comb(n, k)
-    return chance
+    pictures = torch.bincount(owner)
+    hits = torch.zeros(len(pictures), dtype=torch.float64).index_add_(0, owner, linked.double())
+    return chance_of_any(hits, pictures, k)
+
+
+def chance_of_any(hits: Tensor, pictures: Tensor, k: int) -> Tensor:
+    """1 - C(n - m, k) / C(n, k): hits m (..., S), means over draws too, among pictures n (S,) -> (..., S).
+
+    NaN where n < k.
+    """
+    left = torch.ones_like(hits)
+    for drawn in range(k):
+        left = left * (pictures - hits - drawn).clamp(min=0) / (pictures - drawn).clamp(min=1)
+    return (1 - left).masked_fill(pictures < k, torch.nan)
 
 
 def worst_decile(linked: Tensor, owner: Tensor) -> float:

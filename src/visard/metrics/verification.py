@@ -60,8 +60,9 @@ def resampled_thresholds(
     """
     strangers = scores.shape[1]
     others = probe_owner[:, None] != torch.arange(strangers)
+    pairs = int(others.sum())
     # Only the tail that can hold the threshold has to be walked in every draw.
-    tail = max(min(int(others.sum()), 200), int(0.05 * int(others.sum())))
+    tail = min(pairs, max(200, int(10 * max(rates, default=0.0) * pairs)))
     ordered, where = scores.double().masked_fill(~others, -torch.inf).flatten().topk(tail)
     probe, template = probe_owner[where // strangers], where % strangers
     photos = torch.bincount(probe_owner, minlength=strangers).double()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -32,6 +34,14 @@ def duplicates(first: Tensor, second: Tensor) -> int:
     return int(same(*alike(thumbnails(first), thumbnails(second))).any(1).sum())
 
 
+def shared(owners: Sequence[Tensor]) -> int:
+    """How many photos, (A, 3, H, W) of each owner, also stand among another's; crops are not looked for."""
+    small = torch.cat([thumbnails(each) for each in owners])
+    whose = torch.repeat_interleave(torch.tensor([len(each) for each in owners]))
+    plain = torch.maximum(*_correlations(small, small))
+    return int(((plain >= SAME) & (whose[:, None] != whose)).any(1).sum())
+
+
 def same(plain: Tensor, cropped: Tensor) -> Tensor:
     """Which correlations, as `alike` gives them, say that two are one photo."""
     return (plain >= SAME) | (cropped >= SAME_CROPPED)
@@ -45,18 +55,23 @@ def thumbnails(pictures: Tensor) -> Tensor:
 
 def alike(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """Correlations (A, B) of thumbnails, as they are or mirrored: of whole photos, and of the best crop."""
-    mirrored = second.flip(-1)
-    straight, turned = _vectors(first) @ _vectors(second).T, _vectors(first) @ _vectors(mirrored).T
+    straight, turned = _correlations(first, second)
     plain = torch.maximum(straight, turned)
     cropped = plain.clone()
     row, column = torch.nonzero((plain >= PROMISING) & (plain < SAME), as_tuple=True)
     if len(row):
         way = (turned > straight)[row, column].reshape(-1, 1, 1, 1)
-        mine, theirs = first[row], torch.where(way, mirrored[column], second[column])
+        mine, theirs = first[row], torch.where(way, second.flip(-1)[column], second[column])
         cropped[row, column] = torch.stack(
             [plain[row, column], _best_crop(mine, theirs), _best_crop(theirs, mine)]
         ).amax(0)
     return plain, cropped
+
+
+def _correlations(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """(A, B) of thumbnails as they are, and with the second mirrored."""
+    vectors = _vectors(first)
+    return vectors @ _vectors(second).T, vectors @ _vectors(second.flip(-1)).T
 
 
 def _best_crop(whole: Tensor, part: Tensor) -> Tensor:
