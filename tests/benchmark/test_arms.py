@@ -60,7 +60,7 @@ def test_a_name_is_a_row(name: str, expected: Arm) -> None:
     assert arm(name) == expected
 
 
-@pytest.mark.parametrize("name", ["early-0", "eta-0.05", "joint"])
+@pytest.mark.parametrize("name", ["early-10", "eta-0.05", "joint"])
 def test_a_variant_is_the_same_row_wherever_it_is_read(name: str) -> None:
     assert arm(name) == find_method(name).arm
 

@@ -93,6 +93,34 @@ def test_a_damaged_result_is_scored_again_from_the_pictures(
     assert set(stored(bench, FIRST)["seconds"]) == {"score"}
 
 
+@pytest.mark.parametrize("part", ["settings", "models", "rules"])
+def test_a_unit_made_otherwise_is_made_anew(bench: Path, protocol: Protocol, kit: str, part: str) -> None:
+    """A method, model or rule that has changed since: the pictures there are another unit's."""
+    folder = FIRST.folder(bench)
+    file = picture_file(folder, SAMPLING.prompts[0], 0)
+    before = file.read_bytes()
+    said = json.loads((folder / "unit.json").read_text())
+    said[part] = {"settings": {}, "models": {}, "rules": 0}[part]
+    (folder / "unit.json").write_text(json.dumps(said))
+    file.write_bytes(picture_file(folder, SAMPLING.prompts[0], 1).read_bytes())
+    (folder / "result.json").unlink()
+    again(bench, protocol, kit)
+    assert file.read_bytes() == before
+    assert set(stored(bench, FIRST)["seconds"]) == {"train", "generate", "score"}
+
+
+def test_whoever_has_a_partner_keeps_it(bench: Path, protocol: Protocol, kit: str) -> None:
+    """Pictures exchanged among those whose own are there, whoever else is in the folder."""
+    (bench / "people" / "6").mkdir()  # photographed, but never drawn
+    pair = replace(JOB, arms=("none", "strangers"))
+    again(bench, protocol, kit, pair)
+    assert UnitJob(Unit(7, "strangers", 0), protocol, bench).drawn_by == Unit(8, "none", 0)
+    (bench / "people" / "6").rmdir()
+    again(bench, protocol, kit, replace(pair, people=(6, 7, 8)))
+    assert UnitJob(Unit(7, "strangers", 0), protocol, bench).drawn_by == Unit(8, "none", 0)
+    assert UnitJob(Unit(8, "strangers", 0), protocol, bench).drawn_by == Unit(7, "none", 0)
+
+
 def test_a_damaged_picture_is_made_again_and_is_the_same(bench: Path, protocol: Protocol, kit: str) -> None:
     folder = LAST.folder(bench)
     file = picture_file(folder, SAMPLING.prompts[1], 1)

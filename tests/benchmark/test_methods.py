@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from visard.benchmark.catalogue import CATALOGUE, arms_of
-from visard.benchmark.methods import PERTURBED, Remembered, find_method
+from visard.benchmark.methods import ARMS, PERTURBED, Remembered, find_method
 from visard.benchmark.protocol import Protocol, Unit, arm_settings, parse_arms
 from visard.benchmark.unit import UnitJob
 from visard.benchmark.variants import NAMED
+from visard.benchmark.victims import HALF
 from visard.errors import InputError
 from visard.faces.detector import Face
 from visard.kits import open_kit
@@ -32,7 +33,8 @@ def test_every_arm_of_every_table_is_known_and_no_two_do_the_same() -> None:
 
 def test_a_variant_differs_from_the_defended_arm_in_one_setting(protocol: Protocol) -> None:
     usual = Unit(7, "0.1", 0).settings(protocol)
-    for arm in [*NAMED, "eta-0.05", "tau-0.1", "tmax-1000"]:
+    defended = [name for name, variant in NAMED.items() if variant.settings["defence"] == "iddm"]
+    for arm in [*defended, "eta-0.05", "tau-0.1", "tmax-1000"]:
         own = Unit(7, arm, 0).settings(protocol)
         before, after = vars(usual.decoupling), vars(own.decoupling)
         assert len([name for name in before if before[name] != after[name]]) == 1, arm
@@ -81,7 +83,44 @@ def test_every_protection_is_an_arm_as_in_the_paper_and_as_released() -> None:
 def test_what_arms_are_called_is_said() -> None:
     with pytest.raises(InputError, match="There is no arm") as caught:
         find_method("nonsense")
-    assert "targeted-aspl" in caught.value.advice
+    assert "visard bench arms" in caught.value.advice
+
+
+@pytest.mark.parametrize(
+    ("arm", "example"),
+    [
+        ("early-N", "early-150"),
+        ("0 to 1", "0.35"),
+        ("eta-X, tau-X, rounds-N, tmax-N", "tau-0.02"),
+        ("surrogates-N", "surrogates-2"),
+        ("METHOD+clean", "mist+clean"),
+        ("METHOD+released", "simac+released"),
+        ("pixelate-N, blur-N", "pixelate-8"),
+        ("strangers, strangers-ARM", "strangers-0.1"),
+    ],
+)
+def test_every_arm_in_the_list_is_one(arm: str, example: str) -> None:
+    assert arm in ARMS
+    assert find_method(example).arm.name == example
+
+
+def test_every_plain_name_in_the_list_is_an_arm() -> None:
+    plain = [name for names in ARMS for name in names.split(", ") if not any(map(str.isupper, name))]
+    plain.remove("0 to 1")
+    assert [find_method(name).arm.name for name in plain] == plain
+    assert {*NAMED, *PERTURBED, HALF, "none", "attributes", "strangers"} <= set(plain)
+
+
+def test_more_surrogates_than_the_kit_has_are_refused(protocol: Protocol, kit: str, bench: Path) -> None:
+    with pytest.raises(InputError, match=r"takes 2 surrogates; the kit small has one\."):
+        UnitJob(Unit(7, "surrogates-2", 0), protocol, bench).train(open_kit(kit))
+
+
+def test_a_number_is_written_in_one_way() -> None:
+    assert find_method("eta-0.10").arm.name == "eta-0.1"
+    for wrong in ("eta-nan", "eta--1", "rounds-0", "rounds-1.5", "surrogates--1", "early-0"):
+        with pytest.raises(InputError, match="There is no arm"):
+            find_method(wrong)
     with pytest.raises(InputError, match="There is no arm") as caught:
         find_method("simac+dirty")
     assert "+clean and +released" in caught.value.advice

@@ -48,6 +48,17 @@ def test_overrides_reach_the_units_settings_and_their_key(kit: str, protocol: Pr
     assert unit.key(other) != unit.key(protocol)
 
 
+def test_another_kit_is_refused_by_its_models(kit: str, protocol: Protocol) -> None:
+    protocol.require(open_kit(kit))
+    exchanged = Path(kit).with_name("exchanged.toml")
+    text = Path(kit).read_text(encoding="utf-8").replace("b.safetensors", "d.safetensors")
+    exchanged.write_text(text, encoding="utf-8")
+    (Path(kit).with_name("d.safetensors")).write_bytes(Path(kit).with_name("c.safetensors").read_bytes())
+    with pytest.raises(InputError, match=r"is not the one .* differs in arcface\.") as caught:
+        protocol.require(open_kit(exchanged))
+    assert "--kit" in caught.value.advice
+
+
 def test_a_kit_that_perturbs_otherwise_is_another_protocol(
     kit: str, protocol: Protocol, tmp_path: Path
 ) -> None:

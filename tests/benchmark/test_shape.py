@@ -8,27 +8,36 @@ from typing import Any
 import pytest
 
 from visard.benchmark.catalogue import CATALOGUE
-from visard.benchmark.measures import Cell
-from visard.benchmark.shape import RIVALS, remarks
+from visard.benchmark.paper import RIVALS
+from visard.benchmark.shape import remarks
 from visard.benchmark.summary import ALL_PROMPTS, Interval, Row, Summary
+from visard.benchmark.table import Figure
 
 PROMPT = "one prompt"
 
 
-def measured(figures: dict[str, dict[str, float]], fid: dict[str, float]) -> Any:
-    """Arm -> similarity, fsr, agreement; similarities of no defence are .7."""
+def measured(figures: dict[str, dict[str, float]], fid: dict[str, float], width: float = 0.0) -> Any:
+    """Arm -> similarity, fsr, agreement; differences have intervals of so much to either side."""
     rows = []
     for arm, each in figures.items():
         for name, value in each.items():
-            change = Interval(value / 0.7 - 1, 0.0, 0.0) if arm != "none" else None
             judge = "arcface" if name == "similarity" else ""
             mean = Interval(value, value, value)
             rows += [
-                Row(arm, prompt, "judges" if judge else "", judge, name, mean, change, 20, 160, 150)
+                Row(arm, prompt, "judges" if judge else "", judge, name, mean, None, 20, 160, 150)
                 for prompt in (PROMPT, ALL_PROMPTS)
             ]
-    cell = lambda arm, column: Cell(fid[arm]) if arm in fid else None  # noqa: E731
-    return SimpleNamespace(summary=Summary(rows), cell=cell)
+
+    def difference(arm: str, other: str, figure: Figure) -> Interval | None:
+        values = (
+            fid if figure.key == "fid" else {name: each.get(figure.key) for name, each in figures.items()}
+        )
+        mine, theirs = values.get(arm), values.get(other)
+        if mine is None or theirs is None:
+            return None
+        return Interval(mine - theirs, mine - theirs - width, mine - theirs + width)
+
+    return SimpleNamespace(summary=Summary(rows), difference=difference)
 
 
 DIAL = {
@@ -40,8 +49,11 @@ DIAL = {
 FIDS = {"0.1": 30.0, "anti-dreambooth": 70.0, "simac": 70.0, "anti-diffusion": 70.0}
 
 
+ARMS = [arm for _, arm in RIVALS]
+
+
 def verdicts(**changed: dict[str, float]) -> list[bool | None]:
-    rivals = {arm: {"similarity": 0.6, "fsr": 1.0} for arm in RIVALS}
+    rivals = {arm: {"similarity": 0.6, "fsr": 1.0} for arm in ARMS}
     figures = {**DIAL, **rivals, **{name.replace("_", "-"): each for name, each in changed.items()}}
     return [check.passed for check in remarks(CATALOGUE["table1"], measured(figures, FIDS))]
 
@@ -56,18 +68,47 @@ def test_lost_faces_fail_their_own_item(arm: str, item: int) -> None:
     assert [index for index, passed in enumerate(found) if not passed] == [item]
 
 
+def rivals_verdicts(width: float, fid: dict[str, float], **changed: float) -> list[bool | None]:
+    """Of rivals with as many faces as the defence."""
+    figures = {**DIAL, **{arm: {"similarity": 0.6, "fsr": 0.97} for arm in ARMS}}
+    figures["simac"] |= changed
+    found = remarks(CATALOGUE["table1"], measured(figures, {**FIDS, **fid}, width))
+    return [check.passed for check in found][4:]
+
+
 def test_a_rival_that_lowers_similarity_for_nothing_fails() -> None:
-    figures = {**DIAL, **{arm: {"similarity": 0.6, "fsr": 0.97} for arm in RIVALS}}
-    cheap = measured(figures, {**FIDS, "simac": 20.0})
-    assert [check.passed for check in remarks(CATALOGUE["table1"], cheap)][4:] == [True, False, True]
-    control = remarks(CATALOGUE["table1"], measured(figures, {**FIDS, "random": 65.0}))
-    assert "FID 70.0 against 30.0 (noise without aim: 65.0)" in control[4].measured
-    figures["simac"] = {"similarity": 0.75, "fsr": 0.97}
-    assert all(
-        check.passed for check in remarks(CATALOGUE["table1"], measured(figures, {**FIDS, "simac": 20.0}))
-    )
-    unknown = measured({**DIAL, **{arm: {"similarity": 0.6, "fsr": 0.97} for arm in RIVALS}}, {})
+    assert rivals_verdicts(0.0, {"simac": 20.0}) == [True, False, True]
+    assert rivals_verdicts(0.0, {"simac": 20.0}, fsr=0.9) == [True, True, True]  # it paid in faces
+    assert rivals_verdicts(0.0, {"simac": 20.0}, similarity=0.75) == [True, True, True]  # it lowers nothing
+
+
+def test_what_intervals_leave_open_is_not_decided() -> None:
+    assert rivals_verdicts(0.05, {"simac": 20.0}) == [True, None, True]  # of faces
+    assert rivals_verdicts(0.2, {"simac": 20.0}) == [True] * 3  # of whether anything is lowered
+    unknown = measured({**DIAL, **{arm: {"similarity": 0.6, "fsr": 0.97} for arm in ARMS}}, {})
     assert [check.passed for check in remarks(CATALOGUE["table1"], unknown)][4:] == [None] * 3
+
+
+def test_rivals_stand_beside_photos_without_aim() -> None:
+    figures = {**DIAL, "half": {"similarity": 0.75}, "simac": {"similarity": 0.6, "fsr": 0.97}}
+    found = remarks(CATALOGUE["table1"], measured(figures, FIDS))[5].measured
+    assert "ISM -0.10 [-0.10, -0.10], beside “Half of the photos, clean” -0.15" in found
+    assert "FID +40.0" in found
+
+
+@pytest.mark.parametrize(
+    ("agreement", "width", "passed"), [(0.8, 0.01, True), (0.8, 0.2, False), (0.6, 0.01, False)]
+)
+def test_the_gate_asks_for_more_than_words(agreement: float, width: float, passed: bool) -> None:
+    figures = {
+        "none": {"similarity": 0.7, "agreement": 0.9},
+        "0.1": {"similarity": 0.3, "agreement": agreement},
+        "attributes": {"similarity": 0.1, "agreement": 0.7},
+    }
+    found = remarks(CATALOGUE["controls"], measured(figures, {}, width))
+    assert [check.passed for check in found] == [passed, None, None]
+    figures["0.1"]["similarity"] = 0.7  # which no defence at all would pass
+    assert not remarks(CATALOGUE["controls"], measured(figures, {}, 0.01))[0].passed
 
 
 def test_the_early_stop_is_the_first_that_is_as_useful() -> None:

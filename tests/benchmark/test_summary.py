@@ -11,7 +11,9 @@ from visard.benchmark.summary import (
     ALL_PROMPTS,
     Interval,
     Summary,
+    difference,
     mean_over_figures,
+    of_prompts,
     shared_people,
     summarize,
 )
@@ -104,12 +106,34 @@ def test_there_is_no_relative_change_of_nothing() -> None:
 
 
 def test_the_bootstrap_resamples_people_not_pictures() -> None:
-    """Two people, 0 and 1: a draw of both means 0, .5 or 1, with one chance in four for each end."""
-    summary = summarize([result(1, "none", {ONE: 0.0}), result(2, "none", {ONE: 1.0})])
+    """Ten people at 0 and ten at 1, of hundreds of pictures: as wide as twenty values of that spread are."""
+    summary = summarize([result(person, "none", {ONE: float(person % 2)}) for person in range(20)])
     interval = value(summary, "none", ONE)
-    assert (interval.low, interval.value, interval.high) == (0.0, 0.5, 1.0)
+    assert interval.value == 0.5
+    reach = 2.093 * (0.25 / 19) ** 0.5  # Student's t of 19, and the standard error
+    assert (interval.low, interval.high) == pytest.approx((0.5 - reach, 0.5 + reach), abs=0.05)
+    two = summarize([result(1, "none", {ONE: 0.0}), result(2, "none", {ONE: 1.0})])
+    assert value(two, "none", ONE).low < 0  # of two people next to nothing follows
     equal = summarize([result(person, "none", {ONE: 0.5}) for person in range(5)])
     assert value(equal, "none", ONE) == Interval(0.5, 0.5, 0.5)
+
+
+def test_a_difference_is_of_the_same_people_and_prompts() -> None:
+    units = [result(person, "none", {ONE: 0.2 * person}) for person in range(1, 6)]
+    units += [result(person, "0.1", {ONE: 0.2 * person - 0.1}) for person in range(1, 5)]
+    found = difference(units, "0.1", "none", "arcface", "similarity")
+    assert found is not None
+    assert (found.value, found.low, found.high) == pytest.approx((-0.1, -0.1, -0.1))
+    assert difference(units, "0.1", "0.3", "arcface", "similarity") is None
+
+
+def test_figures_can_be_of_some_prompts_alone() -> None:
+    whole = [result(1, "none", {ONE: 0.2, TWO: 0.6})]
+    prompt = next(iter(whole[0].scores["prompts"]))
+    (part,) = of_prompts(whole, [prompt])
+    assert list(part.scores["prompts"]) == [prompt]
+    assert all(list(each["prompts"]) == [prompt] for each in part.scores["judges"].values())
+    assert len(whole[0].scores["prompts"]) == 2  # the others are still there
 
 
 def test_the_interval_of_a_change_uses_the_same_people_above_and_below() -> None:

@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import roc_curve
 
 from visard.metrics.identification import named, search_threshold
-from visard.metrics.linkability import d_sys, linkability, picture_linkability, repulsion_p_value
+from visard.metrics.linkability import d_sys, picture_linkability, repulsion_p_value
 from visard.metrics.open_set import open_set_tpir, search_scores
 from visard.metrics.verification import auc, equal_error_rate, match_rate, threshold_at
 
@@ -80,8 +80,8 @@ def test_the_null_of_identical_sets_covers_them_at_its_rate() -> None:
     inside = 0
     for seed in range(30):
         source = generator(seed)
-        mated, others = torch.randn(40, generator=source), torch.randn(400, generator=source)
-        found = linkability(mated, others, 60, source)
+        scores = torch.randn(40, 41, generator=source)
+        found = picture_linkability(scores, torch.zeros(40, dtype=torch.long), 60, source)
         inside += found.d_sys <= found.null_high
         assert found.null_mean < found.null_high
     assert inside >= 26

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from visard.benchmark.paper import DIAL, DSLR, NOISE, OURS, PHOTO, QUALITY, RIVALS, UNDEFENDED
+from visard.benchmark.paper import DIAL, DSLR, OURS, PHOTO, QUALITY, RIVALS, UNDEFENDED, WITHOUT_AIM
 from visard.benchmark.table import BOTTOM, D_SYS, DEV, RANK_1, TEST, Table, over, rows
 
 LINKAGE = {"rank 1": RANK_1, "D_sys": D_SYS, "bottom rank": BOTTOM}
@@ -17,11 +17,12 @@ CONTROLS = Table(
         (
             UNDEFENDED,
             *DIAL,
-            ("Stopped after 150 steps", "early-150"),
-            ("Stopped after 300 steps", "early-300"),
+            ("Trained for 150 steps", "early-150"),
+            ("Trained for 300 steps", "early-300"),
             ("Attributes only", "attributes"),
             ("Faces pixelated", "pixelate-8"),
             ("Faces blurred", "blur-10"),
+            ("No defence, photos together", "together"),
             ("Random signs, and clean photos", "random+clean"),
             ("Strangers' models (chance)", "strangers"),
         )
@@ -32,10 +33,8 @@ CONTROLS = Table(
 
 EARLY = Table(
     "early",
-    "Undefended models stopped early: which of them is as useful as the defended one?",
-    rows(
-        (UNDEFENDED, DIAL[0], *((f"Stopped after {steps} steps", f"early-{steps}") for steps in EARLY_STEPS))
-    ),
+    "Undefended models of fewer steps: which of them is as useful as the defended one?",
+    rows((UNDEFENDED, DIAL[0], *((f"Trained for {steps} steps", f"early-{steps}") for steps in EARLY_STEPS))),
     (),
     over(BOTH, ALL),
     split=DEV,
@@ -47,8 +46,9 @@ VICTIMS = Table(
     rows(
         (
             UNDEFENDED,
+            ("No defence, photos together", "together"),
             *RIVALS,
-            NOISE,
+            *WITHOUT_AIM,
             *((f"{title}, and clean photos", f"{arm}+clean") for title, arm in RIVALS),
             ("Random signs, and clean photos", "random+clean"),
         )

@@ -15,6 +15,7 @@ SIMILARITY = "similarity"
 HIGH, MEDIUM, LOW = "0.1", "0.3", "0.5"
 """Arms of the privacy dial: values of rho."""
 
+UNMEASURED = "not measured"
 LEAST_LIKENESS = 0.75
 LEAST_FACES = 0.95
 LEAST_REDUCTION = 0.30
@@ -22,11 +23,21 @@ LEAST_REDUCTION = 0.30
 
 @dataclass(frozen=True)
 class Check:
-    """One item: what is demanded, what was measured, and whether that is enough (None: not measured)."""
+    """One item: what is demanded, what was measured, and whether that is enough.
+
+    None: not measured, or intervals leave it open.
+    """
 
     demand: str
     measured: str
     passed: bool | None
+
+    @property
+    def verdict(self) -> str:
+        """In a word or two."""
+        if self.passed is None:
+            return UNMEASURED if self.measured == UNMEASURED else "not decided"
+        return "passed" if self.passed else "FAILED"
 
 
 def acceptance(summary: Summary, shared: Summary) -> list[Check]:
@@ -103,7 +114,7 @@ def _row(summary: Summary, arm: str, recognizer: str, figure: str) -> Row | None
 
 
 def _unknown(demand: str) -> Check:
-    return Check(demand, "not measured", None)
+    return Check(demand, UNMEASURED, None)
 
 
 def _counted(row: Row) -> str:

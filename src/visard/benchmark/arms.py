@@ -108,6 +108,6 @@ def _number(name: str, text: str) -> float:
     if not number > 0 and text != "0":
         raise InputError(
             f"There is no arm {name!r}.",
-            "Say none, a value of rho, early-N, attributes, pixelate-N, blur-N or strangers.",
+            "visard bench arms lists those that there are.",
         )
     return number

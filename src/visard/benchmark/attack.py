@@ -53,7 +53,6 @@ class Attackers:
     leaked: int = 8
     """Pictures of every prompt in LEAKS."""
     workers: int = 2
-    keep_models: bool = False
 
     @classmethod
     def of(
@@ -169,7 +168,7 @@ class Campaign:
             arms=with_sources([known_by(arm) for arm in self.arms]),
             seeds=[self.seed],
             workers=self.attackers.workers,
-            keep_models=self._leaks or self.attackers.keep_models,
+            keep_models=self._leaks,
         )
 
     @property
@@ -272,13 +271,7 @@ class Campaign:
             job.settle(execute(units, start, watch))
 
     def _taps(self, deadline: float | None = None) -> Taps:
-        return Taps(
-            self.out,
-            self.kit,
-            self.attackers.leaked,
-            delete=not self.attackers.keep_models,
-            deadline=deadline,
-        )
+        return Taps(self.out, self.kit, self.attackers.leaked, deadline=deadline)
 
     def _pictures(self, unit: Unit, own: bool = False) -> Pictures:
         home, leak = self.own if own else self.out, self._leak(unit, own)
@@ -345,8 +338,9 @@ def prepare(
     attackers: dev, train, leaked and workers, as `Attackers.of` takes them. data, identities: what a
     benchmark of a folder was made of. Raises InputError.
     """
-    tiers, chosen, lineup = up_to(tier), parse_arms(arms), Protocol.of(out).lineup
-    people, opened = people_of(out, data, identities), open_kit(kit)
+    tiers, chosen, protocol, opened = up_to(tier), parse_arms(arms), Protocol.of(out), open_kit(kit)
+    protocol.require(opened)
+    people, lineup = people_of(out, data, identities), protocol.lineup
     wanted = attackers["dev"] + attackers["train"]
     audition = audition_of(people, out / ATTACKER, lineup, opened, wanted, progress)
     campaign = Campaign(

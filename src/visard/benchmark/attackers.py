@@ -9,7 +9,8 @@ from pathlib import Path
 
 from visard.attacks.result import LEARNED, MEANING, AttackTier
 from visard.audit.flags import tier_flags
-from visard.benchmark.layout import NOTHING, escaped
+from visard.benchmark.layout import escaped
+from visard.benchmark.tables import NOTHING
 from visard.metrics.bootstrap import Estimate
 from visard.storage import atomic_write
 

@@ -14,10 +14,9 @@ from visard.benchmark.measures import Cell, Measures
 from visard.benchmark.methods import find_method
 from visard.benchmark.shape import remarks
 from visard.benchmark.table import Column, Row, Table
-from visard.benchmark.tables import item
+from visard.benchmark.tables import NOTHING, item
 from visard.storage import atomic_write
 
-NOTHING = "–"
 DOUBT = "†"
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 LATEX_ARROWS = {"higher": r"$\uparrow$", "lower": r"$\downarrow$", "": ""}
@@ -32,8 +31,9 @@ NOTES = {
 UNPAIRED = " (no one of them in every row yet: do not compare rows)"
 PERTURBED = (
     "Who perturbs photos has the radius and step of the defence, but the rounds of the kit's [protection] "
-    "settings; its victim trains on the perturbed half of the photos alone, as in the papers, all others on "
-    "all photos: compare those rows with noise without aim, which has the same half."
+    "settings; its victim trains on the perturbed half of the photos alone and on all of them together, as "
+    "in the papers, all others on all photos in Algorithm 1's turns: compare those rows with the same half "
+    "as it is, and with noise without aim."
 )
 LATEX_SPECIAL = {each: f"\\{each}" for each in "&%$#_{}"} | {"–": "--", "†": r"$^\dagger$", "−": "$-$"}
 

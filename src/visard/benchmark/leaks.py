@@ -53,15 +53,12 @@ class Leak:
 class Taps:
     """Draws `count` pictures of every prompt in LEAKS from a benchmark's models.
 
-    delete: whether models of the attacker's own people go once their pictures are there. deadline: seconds
-    since the epoch after which nothing is begun.
+    Models of the attacker's own people go once their pictures are there. deadline: seconds since the epoch
+    after which nothing is begun.
     """
 
-    def __init__(
-        self, out: Path, kit: str, count: int, *, delete: bool = True, deadline: float | None = None
-    ) -> None:
-        self.out, self.kit, self.count = out, kit, count
-        self.delete, self.deadline = delete, deadline
+    def __init__(self, out: Path, kit: str, count: int, *, deadline: float | None = None) -> None:
+        self.out, self.kit, self.count, self.deadline = out, kit, count, deadline
         self.protocol = Protocol.of(out)
 
     def __call__(self, leak: Leak) -> None:
@@ -83,12 +80,12 @@ class Taps:
                 )
                 for index, picture in enumerate(drawn):
                     save_image(picture, picture_file(work.folder / FOLDER, prompt, index))
-        if leak.own and self.delete:
+        if leak.own:
             work.delete_model()
 
     def done(self, leak: Leak) -> bool:
         """Whether nothing is left to do."""
-        kept = leak.own and self.delete and self._has_model(leak)
+        kept = leak.own and self._has_model(leak)
         return not kept and not any(self._missing(leak))
 
     def check(self, leak: Leak) -> None:

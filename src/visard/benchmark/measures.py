@@ -16,7 +16,15 @@ from visard.audit.quality import encode
 from visard.audit.serfiq import SerFiq
 from visard.benchmark.people import CLEAN, load_photos
 from visard.benchmark.protocol import Protocol
-from visard.benchmark.summary import FSR, Interval, Summary, mean_over_figures, shared_people, summarize
+from visard.benchmark.summary import (
+    FSR,
+    Interval,
+    Summary,
+    difference,
+    mean_over_figures,
+    shared_people,
+    summarize,
+)
 from visard.benchmark.table import Column, Figure
 from visard.benchmark.unit import SIMILARITIES_FILE, Result, UnitJob
 from visard.errors import ModelError
@@ -185,6 +193,33 @@ class Measures:
 
         least = 0.0 if figure.key == "fid" else -math.inf  # KID is unbiased, and so may be below nothing
         return pooled(of, self.people, f"n = {len(drawn.features)}, {len(photos.features)}", least)
+
+    def difference(self, arm: str, other: str, figure: Figure) -> Interval | None:
+        """A figure of one arm minus that of another, over all prompts and the same people."""
+        if figure.key == "fid":
+            return self._fid_difference(arm, other)
+        return difference(self.results, arm, other, self._recognizer(figure), figure.key)
+
+    def _fid_difference(self, arm: str, other: str) -> Interval | None:
+        network = self._network
+        if network is None or not (self._mine(arm) and self._mine(other)):
+            return None
+        look: Look = lambda pictures: encode(network, pictures, BATCH)  # noqa: E731
+        photos = self._photos("features", look)
+        pairs = [
+            (self._pictures(arm, prompt, "features", look), self._pictures(other, prompt, "features", look))
+            for prompt in self.results[0].scores["prompts"]
+        ]
+
+        def of(people: Sequence[int]) -> float:
+            real = photos.of(people).features
+            return mean(
+                fid(mine.of(people).features, real) - fid(theirs.of(people).features, real)
+                for mine, theirs in pairs
+            )
+
+        cell = pooled(of, self.people)
+        return None if cell is None else Interval(cell.value, cell.low, cell.high)
 
     def unnaturalness(self, arm: str, prompt: str, figure: Figure) -> Cell | None:
         """Distance of the pictures' BRISQUE features from those of the clean photos."""

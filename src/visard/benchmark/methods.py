@@ -9,7 +9,7 @@ from functools import lru_cache
 from torch import Tensor
 
 from visard.benchmark.arms import Arm, arm
-from visard.benchmark.variants import find_variant
+from visard.benchmark.variants import canonical, find_variant
 from visard.benchmark.victims import HALF, PERTURBED, SETTINGS, split_marks
 from visard.errors import InputError
 from visard.faces.detector import Face
@@ -17,6 +17,27 @@ from visard.protection.methods import METHODS
 
 CLEAN_TOO, RELEASED = MARKS = ("clean", "released")
 """What may follow the name of an arm of PERTURBED, each after a plus and in this order."""
+
+
+ARMS = {
+    "none": "no defence: DreamBooth in the turns of Algorithm 1",
+    "together": "no defence, on all photos together, as plain DreamBooth trains",
+    "half": "no defence, together, on the half of the photos that the defence optimises, as they are",
+    "early-N": "no defence, N steps in all",
+    "0 to 1": "the defence at that rho: 0 is the most private",
+    "eta-X, tau-X, rounds-N, tmax-N": "rho = 0.1 with another radius, tau, number of rounds, t_max",
+    "surrogates-N": "rho = 0.1 with the first N of the kit's surrogates",
+    "joint": "rho = 0.1, both losses in every step instead of two stages",
+    "floored, unit-range, round-anchor, detached": "rho = 0.1, decisions 1, 2, 3 and 13 the other way",
+    "impostor": "rho = 0.1, the identity loss down to strangers' level (decision 14)",
+    **{name: f"photos that visard protect perturbs with {method}" for name, method in PERTURBED.items()},
+    "METHOD+clean": "such a method, its victim trained on as many clean photos besides",
+    "METHOD+released": "such a method as its public code has it, where that is known to differ",
+    "attributes": "nothing trained: the base model, told in words what the person looks like",
+    "pixelate-N, blur-N": "the pictures of none with the faces covered",
+    "strangers, strangers-ARM": "another person's pictures of none, or of ARM: linked by chance alone",
+}
+"""Names that an arm may have, as they are written, and what each stands for."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +68,14 @@ def find_method(name: str) -> Method:
         return Method(Arm(name, "trained", SETTINGS), half=True)
     if base in PERTURBED:
         return _perturbing(base, marks)
+    name = canonical(name)
     variant = find_variant(name)
     if variant is not None:
         return Method(Arm(name, "trained", variant.settings), surrogates=variant.surrogates)
     try:
         return Method(arm(name))
     except InputError as error:
-        raise InputError(error.message, f"{error.advice} Or {', '.join([HALF, *PERTURBED])}.") from error
+        raise InputError(error.message, "visard bench arms lists those that there are.") from error
 
 
 def _perturbing(base: str, marks: Sequence[str]) -> Method:

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from visard.benchmark.protocol import Lineup
+from visard.benchmark.table import DEV, TEST
 from visard.errors import InputError
 from visard.faces.detector import Detector
 from visard.images import read_folder, save_image, stacked, to_tensor
@@ -121,6 +122,19 @@ def world_camera(person: int, count: int, first: int) -> list[Image.Image]:
     from visard.world import people, sampling
 
     return sampling.pictures(people.person(person), count, first=first)
+
+
+def world_subjects(split: str, count: int) -> list[int]:
+    """The first people of the embedded world whom no model has seen, for figures or for choices.
+
+    Raises InputError for any other split, or fewer people.
+    """
+    if split not in (TEST, DEV):
+        raise InputError(
+            f"A benchmark is not of the split {split!r}.",
+            f"Choose {TEST}, for figures, or {DEV}, for choices: models have seen all others.",
+        )
+    return world_people(split, count)
 
 
 def world_people(split: str, count: int) -> list[int]:

@@ -25,6 +25,8 @@ NONE = "none"
 """The undefended arm, which the others are compared with."""
 PROMPTS = ("a photo of sks person", "a dslr portrait of sks person")
 PROTOCOL_FILE = "bench.json"
+RULES = 1
+"""Raised when units come to other pictures or scores from the same settings: they are then made anew."""
 OF_THE_ARM = ("defence", "seed", "decoupling.rho")
 """Settings that arms and units decide."""
 
@@ -54,7 +56,8 @@ class Lineup:
 class Protocol:
     """What all units of a folder share.
 
-    models: name -> digest of its weights; protection: the kit's settings for arms that perturb photos.
+    models: name -> digest of its weights, as `models_of` gives them; protection: the kit's settings for arms
+    that perturb photos.
     """
 
     kit: str
@@ -87,6 +90,16 @@ class Protocol:
             raise InputError(
                 f"{folder} holds a benchmark of another kind; it differs in {names}.",
                 "Choose another folder, or give the options it was started with.",
+            )
+
+    def require(self, kit: Kit) -> None:
+        """Raise InputError unless `kit` has the models that this was made with."""
+        theirs = models_of(kit)
+        if changed := sorted(name for name, digest in self.models.items() if theirs.get(name) != digest):
+            raise InputError(
+                f"The kit {kit.name} is not the one this benchmark was made with ({self.kit}): it differs in "
+                f"{', '.join(changed)}.",
+                "Give that one with --kit.",
             )
 
     @classmethod
@@ -137,7 +150,7 @@ class Unit:
     def key(self, protocol: Protocol) -> str:
         """A digest of all that the unit's scores depend on."""
         seeds = [self.run_seed, *map(self.sampling_seed, protocol.sampling.prompts)]
-        whole = {"protocol": protocol.content, "unit": asdict(self), "seeds": seeds}
+        whole = {"protocol": protocol.content, "unit": asdict(self), "seeds": seeds, "rules": RULES}
         if not is_rho(self.arm) and self.arm != NONE:  # what those two mean is written in stone
             whole["arm"] = _plain(arm_settings(self.arm))
         return key_digest(whole)
@@ -155,23 +168,27 @@ def build_protocol(
     for name in OF_THE_ARM:
         if _has(overrides, name.split(".")):
             raise InputError(f"The setting {name} is decided by arm and seed.", "Use --arms and --seed.")
-    contents = kit.contents
-    files = {row.name: row.file for row in contents.recognizers}
-    if contents.detector is not None:
-        files[contents.detector.name] = contents.detector.file
-    if contents.perceptual is not None:
-        files |= {"AlexNet": contents.perceptual.network, "LPIPS": contents.perceptual.weights}
     return Protocol(
         kit=kit.name,
         device=device,
-        models={name: kit.digest(file) for name, file in files.items()}
-        | {"base model": kit.backbone().fingerprint()},
+        models=models_of(kit),
         settings=PersonalizationSettings().with_preset(kit.personalization).with_preset(overrides),
         protection=_plain(dict(kit.protection)),
         sampling=sampling,
         lineup=lineup,
         people=people,
     )
+
+
+def models_of(kit: Kit) -> dict[str, str]:
+    """The models of a kit that a unit's pictures or scores depend on: name -> digest of the weights."""
+    contents = kit.contents
+    seeing = (*contents.recognizers, contents.detector, contents.landmarks, *contents.regressors)
+    files = {row.name: row.file for row in seeing if row is not None}
+    if contents.perceptual is not None:
+        files |= {"AlexNet": contents.perceptual.network, "LPIPS": contents.perceptual.weights}
+    digests = {name: kit.digest(file) for name, file in files.items()}
+    return digests | {"base model": kit.backbone().fingerprint()}
 
 
 def parse_arms(text: str) -> list[str]:

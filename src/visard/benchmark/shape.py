@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 
-from visard.benchmark.acceptance import HIGH, ISM, LOW, MEDIUM, SIMILARITY, Check, keeps_faces, rises
-from visard.benchmark.arms import early_stop
+from visard.benchmark.acceptance import HIGH, LOW, MEDIUM, UNMEASURED, Check, keeps_faces, rises
+from visard.benchmark.arms import ATTRIBUTES, early_stop
 from visard.benchmark.measures import Measures
-from visard.benchmark.paper import NOISE
-from visard.benchmark.summary import AGREEMENT, ALL_PROMPTS, FSR
-from visard.benchmark.table import FID, Column, Table
+from visard.benchmark.paper import RIVALS, WITHOUT_AIM
+from visard.benchmark.protocol import NONE
+from visard.benchmark.summary import ALL_PROMPTS, Interval
+from visard.benchmark.table import AGREEMENT, FID, FSR, ISM, Table
 
-RIVALS = ("anti-dreambooth", "simac", "anti-diffusion")
 EARLY = "early-"
 
 
@@ -28,55 +27,66 @@ def _defence_and_rivals(measured: Measures) -> Iterator[Check]:
     for arm in (HIGH, MEDIUM, LOW):
         yield keeps_faces(summary, arm)
     yield rises(summary)
-    for arm in RIVALS:
+    for _, arm in RIVALS:
         yield _pays(measured, arm)
 
 
 def _pays(measured: Measures, arm: str) -> Check:
     """A rival lowers similarity only with fewer faces or a worse FID than the defence at its strongest.
 
-    Its victim has half of the photos; what that alone costs is said by noise without aim, which has the same.
+    All by intervals of differences over the same people: what they leave open is not decided.
     """
-    summary = measured.summary
     demand = f"{arm} lowers ISM only with a lower FSR or a worse FID than rho = {HIGH}"
-    similarity = summary.find(arm, ALL_PROMPTS, summary.member(ISM), SIMILARITY)
-    mine, theirs = (summary.find(each, ALL_PROMPTS, "", FSR) for each in (arm, HIGH))
-    if similarity is None or similarity.change is None or mine is None or theirs is None:
-        return Check(demand, "not measured", None)
-    change = f"ISM {similarity.change.value:+.0%}"
-    if not similarity.change.value < 0:
-        return Check(demand, change, True)
-    faces = f"FSR {mine.mean.value:.3f} against {theirs.mean.value:.3f}"
-    mine_fid, theirs_fid, noise_fid = (_fid(measured, each) for each in (arm, HIGH, NOISE[1]))
-    if math.isnan(mine_fid) or math.isnan(theirs_fid):
-        return Check(demand, f"{change}, {faces}, FID not measured", None)
-    worse = mine.mean.value < theirs.mean.value or mine_fid > theirs_fid
-    quality = f"FID {mine_fid:.1f} against {theirs_fid:.1f}"
-    if not math.isnan(noise_fid):
-        quality += f" (noise without aim: {noise_fid:.1f})"
-    return Check(demand, f"{change}, {faces}, {quality}", worse)
+    lowered = measured.difference(arm, NONE, ISM)
+    if lowered is None:
+        return Check(demand, UNMEASURED, None)
+    found = f"ISM {_signed(lowered, 2)}"
+    for title, plain in WITHOUT_AIM:
+        if (aimed := measured.difference(arm, plain, ISM)) is not None:
+            found += f", beside “{title}” {_signed(aimed, 2)}"
+    if not lowered.high < 0:
+        return Check(demand, f"{found}: not shown to lower it", True)
+    faces, quality = (measured.difference(arm, HIGH, figure) for figure in (FSR, FID))
+    if faces is None or quality is None:
+        return Check(demand, f"{found}, FSR or FID not measured", None)
+    found += f"; FSR {_signed(faces, 2)} and FID {_signed(quality, 1)} against rho = {HIGH}"
+    if faces.high < 0 or quality.low > 0:
+        return Check(demand, found, True)
+    if faces.low >= 0 and quality.high <= 0:
+        return Check(demand, found, False)
+    return Check(demand, f"{found}: the intervals do not tell", None)
 
 
-def _fid(measured: Measures, arm: str) -> float:
-    """Mean over the prompts, NaN where one has none."""
-    prompts = [prompt for prompt in measured.summary.prompts if prompt != ALL_PROMPTS]
-    cells = [measured.cell(arm, Column("FID", (FID,), prompt)) for prompt in prompts]
-    return sum(math.nan if cell is None else cell.value for cell in cells) / len(cells)
+def _signed(interval: Interval, digits: int) -> str:
+    value, low, high = (f"{each:+.{digits}f}" for each in (interval.value, interval.low, interval.high))
+    return f"{value} [{low}, {high}]"
+
+
+def _gate(measured: Measures) -> Iterator[Check]:
+    """More of the person than words alone give, and less linked than no defence (evaluation.md)."""
+    for arm in (HIGH, MEDIUM, LOW):
+        demand = f"rho = {arm}: attributes agree more often than with attributes only, and ISM is below none"
+        lift, lowered = measured.difference(arm, ATTRIBUTES, AGREEMENT), measured.difference(arm, NONE, ISM)
+        if lift is None or lowered is None:
+            yield Check(demand, UNMEASURED, None)
+            continue
+        found = f"agreement {_signed(lift, 2)}, ISM {_signed(lowered, 2)}"
+        yield Check(demand, found, lift.low > 0 and lowered.high < 0)
 
 
 def _as_useful(measured: Measures) -> Iterator[Check]:
     """The early-stopped model that a fair comparison takes: as useful as the defended one."""
     summary = measured.summary
-    useful = {arm: summary.find(arm, ALL_PROMPTS, "", AGREEMENT) for arm in summary.arms}
+    useful = {arm: summary.find(arm, ALL_PROMPTS, "", AGREEMENT.key) for arm in summary.arms}
     reached = {arm: row.mean.value for arm, row in useful.items() if row is not None and row.people}
     steps = {int(arm.removeprefix(EARLY)): value for arm, value in reached.items() if arm.startswith(EARLY)}
     demand = f"stopped where its attributes agree as those of rho = {HIGH} do, no defence has a higher ISM"
     if HIGH not in reached or not steps:
-        yield Check(demand, "not measured", None)
+        yield Check(demand, UNMEASURED, None)
         return
     chosen = early_stop(steps, reached[HIGH])
     early, defended = (
-        summary.find(arm, ALL_PROMPTS, summary.member(ISM), SIMILARITY) for arm in (f"{EARLY}{chosen}", HIGH)
+        summary.find(arm, ALL_PROMPTS, summary.member(*ISM.of), ISM.key) for arm in (f"{EARLY}{chosen}", HIGH)
     )
     if early is None or defended is None:
         yield Check(demand, f"{chosen}", None)
@@ -90,6 +100,7 @@ def _as_useful(measured: Measures) -> Iterator[Check]:
 
 SHAPES: Mapping[str, Callable[[Measures], Iterator[Check]]] = {
     "table1": _defence_and_rivals,
+    "controls": _gate,
     "early": _as_useful,
 }
 """Tables by name -> what must hold of each."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -92,6 +93,7 @@ ROLES = ("judges", "surrogates", "retrieval")
 """Of recognisers; those of the last do nothing but search."""
 SHARES = (FSR, "rank_", "linked", "tmr@")
 """Names of figures that count cases begin with these."""
+T = TypeVar("T")
 Place = tuple[int, int, str]
 """Person, seed, prompt: what two arms are compared at."""
 Series = tuple[str, str, str]
@@ -156,6 +158,46 @@ def mean_over_figures(
     each = [_per_person(_of_prompt(found, prompt), people) for found in values.values()]
     share = all(figure.startswith(SHARES) for _, figure in figures)
     return _mean(torch.stack(each).mean(0), chosen, share=share)
+
+
+def difference(
+    results: Sequence[Result], arm: str, other: str, recognizer: str, figure: str, draws: int = DRAWS
+) -> Interval | None:
+    """A figure of one arm minus that of another, at the people, seeds and prompts that both have.
+
+    None where they have none in common.
+    """
+    values: dict[str, dict[Place, float]] = {arm: {}, other: {}}
+    for result in results:
+        for (_, of, name), prompt, value in _values(result):
+            if result.unit.arm in values and (of, name) == (recognizer, figure) and not math.isnan(value):
+                values[result.unit.arm][result.unit.person, result.unit.seed, prompt] = value
+    both = values[arm].keys() & values[other].keys()
+    if not both:
+        return None
+    people = sorted({person for person, _, _ in both})
+    apart = _per_person({place: values[arm][place] - values[other][place] for place in both}, people)
+    chosen = SubjectBootstrap(len(people), draws, torch.Generator().manual_seed(0)).chosen
+    return _interval(float(apart.mean()), apart[chosen].mean(1), apart)
+
+
+def of_prompts(results: Sequence[Result], prompts: Sequence[str]) -> list[Result]:
+    """The results with the figures of these prompts alone: means over "all prompts" are then over them."""
+    found = []
+    for result in results:
+        scores = {**result.scores, "prompts": _chosen(result.scores["prompts"], prompts)}
+        for role in ROLES:
+            if role in scores:
+                scores[role] = {
+                    name: {**each, "prompts": _chosen(each["prompts"], prompts)}
+                    for name, each in scores[role].items()
+                }
+        found.append(replace(result, scores=scores))
+    return found
+
+
+def _chosen(figures: Mapping[str, T], prompts: Sequence[str]) -> dict[str, T]:
+    return {prompt: each for prompt, each in figures.items() if prompt in prompts}
 
 
 def shared_people(results: Sequence[Result]) -> list[Result]:

@@ -51,7 +51,6 @@ class Row:
     title: str
     arm: str
     paper: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
-    section: str = ""
 
 
 @dataclass(frozen=True)

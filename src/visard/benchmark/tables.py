@@ -15,7 +15,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from visard.benchmark.acceptance import ADA, ISM, SIMILARITY, Check
+from visard.benchmark.acceptance import ADA, ISM, SIMILARITY, UNMEASURED, Check
 from visard.benchmark.protocol import Protocol, arm_title
 from visard.benchmark.summary import FSR, Interval, Row, Summary
 from visard.storage import atomic_write, finite
@@ -49,7 +49,6 @@ JUDGE_COLUMNS = (
     ("TMR @ 1e-3", "tmr@0.001"),
     ("real", "real"),
 )
-MARKS = {True: "passed", False: "FAILED", None: "not measured"}
 
 
 def write_tables(out: Path, summary: Summary, checks: Sequence[Check], protocol: Protocol) -> None:
@@ -74,9 +73,7 @@ def terminal(summary: Summary, checks: Sequence[Check]) -> Group:
         parts.append(table)
     styles = {True: "green", False: "bold red", None: "dim"}
     for check in checks:
-        parts.append(
-            Text.assemble((f"{MARKS[check.passed]:>12}", styles[check.passed]), f"  {_words(check)}")
-        )
+        parts.append(Text.assemble((f"{check.verdict:>12}", styles[check.passed]), f"  {_words(check)}"))
     return Group(*parts)
 
 
@@ -138,7 +135,7 @@ def as_json(summary: Summary, checks: Sequence[Check], protocol: Protocol) -> st
 
 def item(check: Check) -> str:
     """An item of a list, in Markdown."""
-    return f"- {MARKS[check.passed]}: {_words(check)}"
+    return f"- {check.verdict}: {_words(check)}"
 
 
 def _main_lines(summary: Summary, prompt: str) -> list[list[str]]:
@@ -180,7 +177,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _words(check: Check) -> str:
-    return check.demand if check.passed is None else f"{check.demand}: {check.measured}"
+    return check.demand if check.measured == UNMEASURED else f"{check.demand}: {check.measured}"
 
 
 def _cell(row: Row | None, interval: bool = True) -> str:

@@ -21,13 +21,14 @@ from visard.benchmark.arms import attributes_pictures, covered_pictures
 from visard.benchmark.change import psnr, ssim
 from visard.benchmark.methods import Remembered, find_method
 from visard.benchmark.people import CLEAN, TRAINING, load_photos, load_strangers
-from visard.benchmark.protocol import Protocol, Unit
+from visard.benchmark.protocol import RULES, Protocol, Unit
 from visard.benchmark.scoring import Panel
 from visard.benchmark.usefulness import Usefulness
 from visard.budget import Budget
 from visard.diffusion.sampling import generate
 from visard.errors import BusyError, InputError
 from visard.faces.detector import Detector
+from visard.faces.recognizer import Recognizer
 from visard.images import read_image, save_image, to_tensor
 from visard.kits import Kit, open_kit
 from visard.metrics.lpips import Lpips
@@ -41,6 +42,9 @@ RESULT_FILE = "result.json"
 UNIT_FILE = "unit.json"
 CHANGE_FILE = "change.json"
 """How far the optimised photos are from the photos."""
+MAKING = ("unit", "settings", "sampling", "device", "models", "rules", "partner")
+"""Of what describes a unit, that on which its pictures depend."""
+MADE = ("run", "protected", "pictures")
 SIMILARITIES_FILE = "similarities.safetensors"
 """Of every picture to everybody in the gallery, by every recogniser: `scoring.Examination`."""
 
@@ -83,6 +87,7 @@ class Workshop:
         self.out, self.keep_models, self.deadline = out, keep_models, deadline
         self.protocol = Protocol.of(out)
         self.trainer = open_kit(kit, self.protocol.device)
+        self.protocol.require(self.trainer)
         self.examiner = self.trainer if self.protocol.device == "cpu" else open_kit(kit)
 
     def __call__(self, unit: Unit) -> None:
@@ -153,8 +158,21 @@ class UnitJob:
         self.settings = unit.settings(protocol)
 
     def describe(self) -> None:
-        """Say in the unit's folder what it is, for whoever opens it."""
-        atomic_write(self.folder / UNIT_FILE, json.dumps(self._identity(), indent=1).encode())
+        """Say in the unit's folder what it is; what was made there as another unit is removed."""
+        mine, stored = json.loads(json.dumps(self._identity())), self._described()
+        if stored is None or any(stored.get(name) != mine[name] for name in MAKING):
+            with storage_errors(self.folder):
+                for name in MADE:
+                    shutil.rmtree(self.folder / name, ignore_errors=True)
+                (self.folder / CHANGE_FILE).unlink(missing_ok=True)
+        atomic_write(self.folder / UNIT_FILE, json.dumps(mine, indent=1).encode())
+
+    def _described(self) -> dict[str, Any] | None:
+        try:
+            stored = json.loads((self.folder / UNIT_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return stored if isinstance(stored, dict) else None
 
     def train(self, kit: Kit, progress: Progress = silent) -> None:
         """Personalise; a stopped run goes on where it was.
@@ -168,7 +186,7 @@ class UnitJob:
             photos, detector = self._perturbed(photos, kit, progress)
         elif self.method.half:
             photos = photos[len(photos) // 2 :]
-        surrogates = kit.surrogates() if self.settings.needs_identity else []
+        surrogates = self._surrogates(kit) if self.settings.needs_identity else []
         optimises = self.settings.defence == "iddm"
         finished = (self.run_folder / RUN_FILE).exists()
         gone = not any((self.run_folder / name).exists() for name in ("model", "lora.safetensors"))
@@ -177,7 +195,7 @@ class UnitJob:
             self.settings,
             photos,
             backbone,
-            surrogates[: self.method.surrogates or None],
+            surrogates,
             detector,
             folder=self.run_folder,
             resume=not (finished and (gone or unmeasured)),
@@ -185,6 +203,17 @@ class UnitJob:
         )
         if optimises and result.protected is not None:
             self._measure_change(photos[len(photos) // 2 :], result.protected, kit.perceptual())
+
+    def _surrogates(self, kit: Kit) -> list[Recognizer]:
+        """All of the kit's, or as many of the first as the arm takes. Raises InputError for too few."""
+        every, wanted = kit.surrogates(), self.method.surrogates
+        if wanted > len(every):
+            raise InputError(
+                f"The arm {self.unit.arm} takes {wanted} surrogates; the kit {kit.name} has "
+                f"{', '.join(each.name for each in every)}.",
+                "Add surrogates to the kit, or leave this arm out.",
+            )
+        return every[: wanted or None]
 
     def make_pictures(self, kit: Kit) -> None:
         """The pictures of an arm that trains nothing: words alone, or another arm's pictures changed."""
@@ -218,9 +247,8 @@ class UnitJob:
     @property
     def _source(self) -> UnitJob:
         """The unit whose pictures this one changes."""
-        arm = self.method.arm
-        person = self._neighbour() if arm.kind == "exchanged" else self.unit.person
-        return UnitJob(replace(self.unit, person=person, arm=arm.of), self.protocol, self.out)
+        person = self.unit.person if self.partner is None else self.partner
+        return UnitJob(replace(self.unit, person=person, arm=self.method.arm.of), self.protocol, self.out)
 
     def _source_pictures(self) -> dict[str, Tensor]:
         """The pictures that this unit changes. Raises InputError when they are not there."""
@@ -232,12 +260,25 @@ class UnitJob:
             )
         return source.pictures()
 
-    def _neighbour(self) -> int:
-        """Whose pictures stand for chance: people go in pairs, and the last of an odd number is left over.
+    @cached_property
+    def partner(self) -> int | None:
+        """Whose pictures stand for chance, if the arm exchanges any: people go in pairs.
 
-        Those are given the pictures of the one before.
+        Of those whose own pictures are there. The last of an odd number is given those of the one before, and
+        whoever has a partner keeps it when more people come.
         """
-        everyone = sorted(int(folder.name) for folder in (self.out / "people").iterdir())
+        arm = self.method.arm
+        if arm.kind != "exchanged":
+            return None
+        if isinstance(known := (self._described() or {}).get("partner"), int):
+            return known
+        sources = [
+            UnitJob(replace(self.unit, person=int(folder.name), arm=arm.of), self.protocol, self.out)
+            for folder in (self.out / "people").iterdir()
+        ]
+        everyone = sorted(each.unit.person for each in sources if not each.missing_pictures())
+        if self.unit.person not in everyone:
+            return self.unit.person  # whose pictures are asked for next, and missed
         if len(everyone) < 2:
             raise InputError(
                 "One person alone has nobody to exchange pictures with.", "Ask for more --people."
@@ -362,6 +403,8 @@ class UnitJob:
             "lineup": asdict(self.protocol.lineup),
             "device": self.protocol.device,
             "models": self.protocol.models,
+            "rules": RULES,
+            "partner": self.partner,
             "versions": library_versions() | {"python": platform.python_version()},
         }
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from visard.cli.bench_tables import MostMinutes, MostUnits, add_tables, note_left, people_to_report
+from visard.cli.bench_options import ARMS, MostMinutes, MostUnits, Out, Workers, note_left
+from visard.cli.bench_tables import add_tables
 from visard.cli.console import progress, result
 from visard.cli.options import AsJson, KitOption, Seed
 from visard.cli.resuming import Resuming
@@ -16,7 +17,6 @@ from visard.errors import InputError
 
 MAIN = "bench main"
 """Names the place for the tables in a page."""
-Out = Annotated[Path, typer.Argument(help="Folder of the benchmark: photos, units and tables.")]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,14 +34,11 @@ def main(
     ] = "test",
     arms: Annotated[
         str,
-        typer.Option(
-            help="none, values of rho, and other arms by commas: early-150; protections, as aspl, "
-            "targeted-aspl, simac+clean (learnt from beside clean photos), simac+released (its public code)."
-        ),
+        typer.Option(help=ARMS),
     ] = "none,0.1,0.3,0.5",
     pictures: Annotated[int, typer.Option(min=1, help="Pictures of each prompt.")] = 8,
     seed: Seed = 0,
-    workers: Annotated[int, typer.Option(min=1, help="Units at a time, each on one thread.")] = 2,
+    workers: Workers = 2,
     kit: KitOption = "world",
     overrides: Annotated[
         list[str] | None,
@@ -82,17 +79,20 @@ def main(
     """
     from rich.console import Console
 
-    from visard.benchmark import acceptance, catalogue, job, protocol, summary, tables
-    from visard.benchmark.people import world_people
+    from visard.benchmark import acceptance, catalogue, job, protocol, request, summary, tables
     from visard.kits import open_kit
     from visard.models import choose_device
     from visard.pages import around, insert
 
     if into is not None:
         around(into, MAIN)
+    if report_only:
+        chosen, gallery = request.people_to_report(out, split, people), list[int]()
+    else:
+        chosen, gallery = request.people_to_ask(None, split, people, strangers)
     asked = job.Job(
-        people=people_to_report(out, split, people) if report_only else world_people(split, people),
-        strangers=world_people("gallery", strangers),
+        people=chosen,
+        strangers=gallery,
         arms=protocol.parse_arms(arms),
         seeds=(seed,),
         workers=workers,
@@ -103,7 +103,9 @@ def main(
         shared = protocol.build_protocol(
             open_kit(kit, device),
             protocol.parse_overrides(overrides or []),
-            protocol.Sampling(pictures=pictures, steps=steps, guidance=guidance),
+            protocol.Sampling(
+                request.prompts_for(protocol.PROMPTS, out, protocol.PROMPTS), pictures, steps, guidance
+            ),
             protocol.Lineup(strangers=strangers),
             device,
         )
@@ -129,6 +131,19 @@ def main(
         insert(into, MAIN, tables.markdown(found, checks, shared))
     undone = job.left(asked, shared, out)
     note_left(len(undone), len(wanted), catalogue.cost(undone, asked, shared, out))
+
+
+@app.command("arms")
+def list_arms(as_json: AsJson = False) -> None:
+    """List the arms that --arms takes, and what each is.
+
+    \b
+    visard bench arms
+    """
+    from visard.benchmark.methods import ARMS as KNOWN
+
+    width = max(map(len, KNOWN)) + 2
+    result({"arms": KNOWN}, as_json, "\n".join(f"{name:<{width}}{what}" for name, what in KNOWN.items()))
 
 
 @app.command()

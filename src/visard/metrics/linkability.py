@@ -52,16 +52,6 @@ def d_sys(mated: Tensor, non_mated: Tensor, bins: int | None = None, omega: floa
     return float((p * local).sum())
 
 
-def linkability(mated: Tensor, non_mated: Tensor, draws: int, generator: torch.Generator) -> Linkability:
-    """D_sys against the null of exchanged labels, for scores that are independent of one another."""
-    pool = torch.cat([mated, non_mated])
-    null = []
-    for _ in range(draws):
-        shuffled = pool[torch.randperm(pool.numel(), generator=generator)]
-        null.append(d_sys(shuffled[: mated.numel()], shuffled[mated.numel() :]))
-    return _against(d_sys(mated, non_mated), null)
-
-
 def picture_linkability(
     similarities: Tensor, true: Tensor, draws: int, generator: torch.Generator
 ) -> Linkability:
