@@ -117,6 +117,7 @@ def summarize(results: Sequence[Result], draws: int = DRAWS, seed: int = 0) -> S
                 count = counts.setdefault((unit.arm, name), [0, 0])
                 count[0] += each["pictures"]
                 count[1] += each["faces"]
+    gallery = max((result.scores.get("gallery", math.inf) for result in results), default=math.inf)
     rows = []
     for arm in arms:
         for prompt in [*prompts, ALL_PROMPTS]:
@@ -134,7 +135,9 @@ def summarize(results: Sequence[Result], draws: int = DRAWS, seed: int = 0) -> S
                         role=series[0],
                         recognizer=series[1],
                         figure=series[2],
-                        mean=_mean(mean, chosen, share=series[2].startswith(SHARES)),
+                        mean=_within(
+                            _mean(mean, chosen, share=series[2].startswith(SHARES)), series[2], gallery
+                        ),
                         change=_change(mine, base, people, chosen),
                         people=int((~mean.isnan()).sum()),
                         pictures=pictures,
@@ -249,6 +252,13 @@ def _mean(values: Tensor, chosen: Tensor, share: bool = False) -> Interval:
         return found
     wider = estimate(mean, values[chosen].nanmean(1), int((~values.isnan()).sum()), "subjects")
     return Interval(mean, wider.low, wider.high)
+
+
+def _within(interval: Interval, figure: str, gallery: float) -> Interval:
+    """A place in a gallery is at least 1, and at most its size."""
+    if not figure.endswith("rank") or math.isnan(interval.low):
+        return interval
+    return Interval(interval.value, max(1.0, interval.low), min(gallery, interval.high))
 
 
 def _change(
