@@ -45,14 +45,8 @@ def markdown(found: Found) -> str:
     for title, figure in BELOW.items():
         lines += ["", f"{title}:", "", *_table(found, figure)]
     lines.append("")
-    lines += [
-        f"- Caution, {arm}, {each.tier}: {caution}"
-        for arm, results in found.items()
-        for each in results
-        for caution in each.cautions
-    ]
-    for results in found.values():
-        lines += [f"- Caution, {flag.where}: {flag.message}" for flag in tier_flags(results)]
+    for arm, results in found.items():
+        lines += [f"- Caution, {arm}: {flag.message}" for flag in tier_flags(results)]
     return "\n".join(lines) + "\n"
 
 

@@ -73,6 +73,7 @@ def attack(
     """
     from visard import api  # not at the top: it takes seconds, and --help should not
     from visard.attacks.result import as_tree, write_results
+    from visard.audit.flags import tier_flags
     from visard.targets import require_writable
 
     require_writable(to)
@@ -100,7 +101,7 @@ def attack(
     finally:  # also where the report could not be made or written
         for found in seen:
             lines = [each.claim for each in found]
-            lines += [f"Caution: {each.tier}: {caution}" for each in found for caution in each.cautions]
+            lines += [f"Caution: {flag.message}" for flag in tier_flags(found)]
             result(as_tree(found), as_json, "\n".join(lines))
             if to is not None:
                 write_results(to, found)
