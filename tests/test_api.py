@@ -8,7 +8,7 @@ import pytest
 
 from support.tiny import tiny_pipeline
 from visard import api
-from visard.errors import BusyError
+from visard.errors import BusyError, InputError
 from visard.storage import claimed
 
 
@@ -19,3 +19,10 @@ def test_two_commands_do_not_draw_into_one_folder(tmp_path: Path) -> None:
     assert list(out.iterdir()) == []
     assert api.generate(model, out, "a photo", 1, steps=1) == [out / "0000.png"]
     assert sorted(file.name for file in out.iterdir()) == ["0000.png", "generate.json"]
+
+
+def test_the_worlds_recognisers_are_not_for_real_faces(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="its own people alone") as caught:
+        api.personalize(tmp_path, tmp_path / "run", base="sd21")
+    assert "--kit" in caught.value.advice
+    assert not (tmp_path / "run").exists()

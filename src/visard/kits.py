@@ -253,6 +253,11 @@ class Kit:
             )
         return digest
 
+    @property
+    def embedded(self) -> bool:
+        """Whether this is the embedded world's kit."""
+        return self.file == WORLD
+
     def licences(self) -> list[Licence]:
         """What the makers of each of its models allow."""
         kit = self.contents

@@ -10,8 +10,9 @@ from typer.testing import Result
 
 from support.kits import QUICK, two_recognizers, write_kit
 from support.pictures import picture
-from visard import api, kits
+from visard import kits
 from visard.cli import demo
+from visard.diffusion import sampling as drawing
 from visard.world import sampling
 
 
@@ -46,7 +47,7 @@ def test_the_demo_compares_both_arms_and_goes_on_where_it_stopped(
         raise AssertionError("what is done was done again")
 
     monkeypatch.setattr(sampling, "pictures", again)
-    monkeypatch.setattr(api.sampling, "generate", again)
+    monkeypatch.setattr(drawing, "generate", again)
     values = json.loads(visard("demo", out, "--json").stdout)
     expected = [(arm, prompt) for arm in ("iddm", "none") for prompt in sorted(demo.PROMPTS)]
     assert sorted((arm["arm"], arm["prompt"]) for arm in values["arms"]) == expected

@@ -83,8 +83,15 @@ def test_rounds_open_and_close_once() -> None:
 def test_a_floor_that_drops_stage_one_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         plan(DecouplingSettings(stage_split="floor"), 1000, defended=True)
-    assert "Stage-I" in caplog.text
+    assert "0.8 of 8 steps a round are Stage I by rho = 0.1, and 0 are made" in caplog.text
     caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        plan(DecouplingSettings(stage_split="floor", rho=0.3), 1000, defended=True)
+    assert "2.4 of 8 steps" in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        plan(DecouplingSettings(stage_split="floor", rho=0.5), 1000, defended=True)
+    assert not caplog.text  # 4 of 8: nothing is dropped
     with caplog.at_level(logging.WARNING):
         plan(DecouplingSettings(), 1000, defended=True)
     assert not caplog.text

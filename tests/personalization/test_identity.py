@@ -110,8 +110,10 @@ def test_the_impostor_level_is_the_mean_similarity_of_strangers() -> None:
     assert nobody.tolist() == [-1, -1]
 
 
-def test_landmarks_are_those_of_the_best_face() -> None:
-    best, other = face(), face(landmarks=LANDMARKS + 3)
-    found = find_landmarks(FakeDetector([[[best, other], []]]), photos(2))
-    assert found[0] is best.landmarks
+def test_landmarks_are_those_of_the_largest_face() -> None:
+    """Of the person, not of a bystander whose small face has the higher score."""
+    bystander = face(landmarks=LANDMARKS + 3, box=torch.tensor([0.0, 0.0, 5.0, 5.0]))
+    person = face(box=torch.tensor([0.0, 0.0, 20.0, 20.0]))
+    found = find_landmarks(FakeDetector([[[bystander, person], []]]), photos(2))
+    assert found[0] is person.landmarks
     assert found[1] is None

@@ -11,11 +11,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from personalization.fakes import FakeDetector, photos, recognizer
 from personalization.runs import MOVES, SETTINGS, same, start, weights, with_decoupling
 from visard.diffusion.backbone import Backbone
 from visard.errors import BusyError, InputError, TrainingError
+from visard.personalization.encoding import encoded
+from visard.personalization.fine_tuning import FineTuning, Losses, PhotoSet
+from visard.personalization.iddm import Call, Iddm, Move
+from visard.personalization.identity import prototypes
 from visard.personalization.record import Record
 from visard.personalization.session import Session
 from visard.personalization.settings import FineTuningSettings, PreviewSettings
@@ -222,6 +227,75 @@ def test_a_checkpoint_of_another_run_is_refused_and_names_the_difference(
     with pytest.raises(StopError):  # previews change no weight, so they may change between sittings
         start(tmp_path / "run", fresh(), cache, previews, progress=stop_at(3))
     start(tmp_path / "run", fresh(), cache, with_decoupling(rho=0.5), resume=False)
+
+
+def test_a_recogniser_read_otherwise_is_another_one(tmp_path: Path, fresh: Fresh, cache: Path) -> None:
+    """The weights are the same; a wrong order of channels, once corrected, must not pass for the old run."""
+    start(tmp_path / "run", fresh(), cache, surrogates=[recognizer(0)])
+    corrected = recognizer(0)
+    corrected.spec = replace(corrected.spec, channels="BGR")
+    with pytest.raises(InputError, match="other photos or models"):
+        start(tmp_path / "run", fresh(), cache, surrogates=[corrected])
+
+
+def test_beginning_anew_leaves_nothing_of_the_run_before(tmp_path: Path, fresh: Fresh, cache: Path) -> None:
+    drawn = replace(SETTINGS, previews=PreviewSettings(count=1, sampler_steps=1))
+    start(tmp_path / "run", fresh(), cache, drawn)
+    start(tmp_path / "run", fresh(), cache, LORA, resume=False)
+    assert sorted(each.name for each in (tmp_path / "run").iterdir()) == [
+        "history.json",
+        "lora.kohya.safetensors",
+        "lora.safetensors",
+        "run.toml",
+    ]
+
+
+def test_a_finished_run_without_its_model_is_made_again(tmp_path: Path, fresh: Fresh, cache: Path) -> None:
+    first = start(tmp_path / "run", fresh(), cache, LORA)
+    before = weights(first)
+    first.model.unlink()
+    assert same(weights(start(tmp_path / "run", fresh(), cache, LORA)), before)
+
+
+def test_every_turn_trains_on_its_own_photos(
+    tmp_path: Path, fresh: Fresh, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two photos in X_c and three in X_0: X_c as it is, X' as the last round left it, X_c alone enrolled."""
+    trained: list[tuple[Tensor, list[str]]] = []
+    images: list[Tensor] = []
+    enrolled: list[Tensor] = []
+    step, closing_round = FineTuning.step, Iddm._make
+
+    def seen_step(self: FineTuning, chosen: PhotoSet) -> Losses:
+        trained.append((chosen.posterior.mean.clone(), list(chosen.prompts)))
+        return step(self, chosen)
+
+    def seen_move(self: Iddm, move: Move) -> object:
+        if move.kind is Call.PROTECTED:
+            images.append(self.images.clone())
+        return closing_round(self, move)
+
+    def seen_prototypes(recognizers: object, people: Tensor, landmarks: object) -> list[Tensor]:
+        enrolled.append(people)
+        return prototypes(recognizers, people, landmarks)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FineTuning, "step", seen_step)
+    monkeypatch.setattr(Iddm, "_make", seen_move)
+    monkeypatch.setattr("visard.personalization.session.prototypes", seen_prototypes)
+    five, captions = photos(5), [f"a photo of sks person {index}" for index in range(5)]
+    start(tmp_path / "run", fresh(), cache, photos=five, captions=captions)
+    (people,) = enrolled
+    assert torch.equal(people, five[:2])
+    clean = encoded(fresh(), five[:2]).mean
+    reference = [mean for mean, prompts in trained if prompts == captions[:2]]
+    protected = [mean for mean, prompts in trained if prompts == captions[2:]]
+    assert len(reference) + len(protected) == len(trained) == 7
+    assert all(torch.allclose(each, clean, atol=1e-5) for each in reference)
+    assert len(protected) == len(images)
+    for mean, now in zip(protected, images, strict=True):
+        assert torch.allclose(mean, encoded(fresh(), now).mean, atol=1e-5)
+    assert not torch.equal(images[0], five[2:])  # the first round has perturbed them already
+    assert not torch.equal(images[0], images[-1])
 
 
 def test_checkpoints_are_private_and_gone_when_the_run_is_done(

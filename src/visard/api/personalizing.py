@@ -8,6 +8,7 @@ from typing import Any
 
 from visard.api.kits import opened
 from visard.api.photos import selector
+from visard.errors import InputError
 from visard.kits import Kit
 from visard.personalization import memory_plans
 from visard.personalization import personalize as personalization
@@ -43,7 +44,12 @@ def personalize(
     Raises InputError, ModelError, StorageError, TrainingError; BusyError when another command is at it.
     """
     models = opened(kit, device)
-    settings = _settings(models, config, privacy, changes)
+    if base is not None and models.embedded:
+        raise InputError(
+            "The embedded world's recognisers know its own people alone: they protect no real face.",
+            "Give a kit of real recognisers with --kit, as in examples/, or leave out --base.",
+        )
+    settings = _settings(models, base, config, privacy, changes)
     backbone = models.backbone(base)
     chosen = selector(models, backbone.resolution).select(photos, person, progress)
     chosen.require()
@@ -69,15 +75,20 @@ def personalize(
 
 def _settings(
     kit: Kit,
+    base: str | Path | None,
     config: str | Path | PersonalizationSettings | None,
     privacy: str | None,
     changes: Mapping[str, Any],
 ) -> PersonalizationSettings:
-    """Defaults, then what suits the kit, then the file, then what was asked for by name."""
+    """Defaults, then what suits the kit, then the file, then what was asked for by name.
+
+    What suits a kit suits its own base model: beside another one it is left out.
+    """
     if isinstance(config, PersonalizationSettings):
         settings = config
     else:
-        settings = PersonalizationSettings().with_preset(kit.personalization)
+        own = base is None or not kit.contents.backbone
+        settings = PersonalizationSettings().with_preset(kit.personalization if own else {})
         if config is not None:
             table = read_toml(Path(config))
             settings = settings.with_preset(table.get("settings", table))  # run.toml has them one level down

@@ -52,7 +52,8 @@ def personalize(
         typer.Option(min=0, max=1, help="The same dial as a number: 0 most private, 1 most alike."),
     ] = None,
     no_defence: Annotated[
-        bool, typer.Option("--no-defence", help="Plain personalisation, to compare with.")
+        bool,
+        typer.Option("--no-defence", help="DreamBooth in the same turns, to compare with."),
     ] = False,
     method: Annotated[
         Method | None,

@@ -172,7 +172,7 @@ class Backbone:
         return output.to(torch.promote_types(output.dtype, torch.float32))
 
     def predict_x0(self, zt: Tensor, t: Tensor, text: Conditioning) -> Tensor:
-        """One-step estimate of the clean scaled latents, without guidance (IDDM, eq. 9)."""
+        """One-step estimate of the clean scaled latents, without guidance, which IDDM decodes."""
         return self.schedule.x0(zt.to(self.device), self.predict(zt, t, text), t)
 
     def freeze(self) -> None:
@@ -258,7 +258,7 @@ class Backbone:
 
     @contextmanager
     def _full_precision(self) -> Iterator[None]:
-        with torch.autocast(self.device.type, enabled=False):
+        with torch.autocast(self.device.type, enabled=False), torch.backends.cudnn.flags(allow_tf32=False):
             yield
 
     def _encode_text(self, prompts: list[str], index: int, **options: Any) -> Any:

@@ -67,7 +67,7 @@ class NoiseSchedule:
         return signal * noise - spread * z0
 
     def x0(self, zt: Tensor, output: Tensor, t: Tensor) -> Tensor:
-        """One-step estimate of z_0 from the network's output (IDDM, eq. 9)."""
+        """One-step estimate of z_0 from the network's output, as IDDM decodes it."""
         signal, spread = self._coefficients(t, zt)
         if self.prediction_type == "epsilon":
             return (zt - spread * output) / signal

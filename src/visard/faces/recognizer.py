@@ -99,7 +99,7 @@ class Recognizer(nn.Module):
 
         The length is a picture quality in MagFace and AdaFace. Raises ValueError for crops of another size.
         """
-        with torch.autocast(self.device.type, enabled=False):
+        with torch.autocast(self.device.type, enabled=False), torch.backends.cudnn.flags(allow_tf32=False):
             dtype = next((each.dtype for each in self.network.parameters()), torch.float32)
             output = self.network(self.spec.prepare(crops.to(self.device, dtype)))
             if isinstance(output, tuple):  # AdaFace gives the direction and the length

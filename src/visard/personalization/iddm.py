@@ -74,11 +74,15 @@ def share(total: int, parts: int, part: int) -> int:
 
 def plan(settings: DecouplingSettings, fine_tuning_steps: int, *, defended: bool) -> list[Move]:
     """Every step of a run, in order."""
-    dropped = (
-        settings.stage_split == "floor" and stage_one_steps(settings.pgd_steps, settings.rho, 1, "floor") == 0
-    )
-    if defended and dropped and settings.rho > 0:
-        log.warning('stage_split = "floor": no round of %d steps has a Stage-I step', settings.pgd_steps)
+    kept = stage_one_steps(settings.pgd_steps, settings.rho, 1, settings.stage_split)
+    if defended and settings.stage_split == "floor" and kept < settings.rho * settings.pgd_steps:
+        log.warning(
+            'stage_split = "floor": %g of %d steps a round are Stage I by rho = %g, and %d are made',
+            settings.rho * settings.pgd_steps,
+            settings.pgd_steps,
+            settings.rho,
+            kept,
+        )
     return list(
         algorithm_1(
             settings.rounds,

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from visard.faces.detector import Detector
 from visard.faces.recognizer import Recognizer, prototype
+from visard.photos.windows import largest
 
 Landmarks = Tensor | None
-"""Five points (5, 2) of a picture's best face, or None where no face was found."""
+"""Five points (5, 2) of a picture's largest face, or None where no face was found."""
 
 
 def linkability(similarities: Tensor, tau: float, detach_weights: bool = False) -> Tensor:
@@ -25,9 +26,12 @@ def linkability(similarities: Tensor, tau: float, detach_weights: bool = False) 
 
 
 def find_landmarks(detector: Detector, images: Tensor) -> list[Landmarks]:
-    """Landmarks of the best face of each picture (B, 3, H, W), constants; pictures may leave [-1, 1]."""
+    """Landmarks of the largest face of each picture (B, 3, H, W), constants; pictures may leave [-1, 1].
+
+    The largest is the person's, as in `photos.prepare`; a bystander's may have the higher score.
+    """
     found = detector.detect(images.detach().clamp(-1, 1))
-    return [faces[0].landmarks if faces else None for faces in found]
+    return [largest(faces).landmarks if faces else None for faces in found]
 
 
 def prototypes(

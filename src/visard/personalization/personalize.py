@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -27,12 +28,13 @@ from visard.personalization.record import RUN_FILE, is_finished, run_key, write_
 from visard.personalization.session import Session
 from visard.personalization.settings import PersonalizationSettings
 from visard.progress import Progress, silent
-from visard.storage import atomic_write, claimed, require_space
+from visard.storage import atomic_write, claimed, require_space, storage_errors
 
 STAGE = "personalization"
 CHECKING, ENCODING, CHECKPOINT, WRITING = "checking photos", "encoding photos", "checkpoint", "writing model"
 """What a run tells its progress besides: what came before the first move, what is saved, and the end."""
 HISTORY_FILE = "history.json"
+MODEL, LORA, PREVIEWS = "model", "lora.safetensors", "previews"
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,8 @@ def run(
         checkpoints = Checkpoints(folder / "checkpoint", key, every=settings.output.checkpoint_every)
         if not resume:
             checkpoints.delete()
-            (folder / RUN_FILE).unlink(missing_ok=True)
-        elif is_finished(folder, key):
+            _remove_results(folder)
+        elif is_finished(folder, key) and _model_path(settings, folder).exists():
             checkpoints.delete()
             return Result(
                 folder, _model_path(settings, folder), json.loads((folder / HISTORY_FILE).read_text())
@@ -116,6 +118,15 @@ def run(
         return Result(folder, model, history, session.iddm.images.cpu())
 
 
+def _remove_results(folder: Path) -> None:
+    """What an earlier run has left: nothing of it may stand beside the new one."""
+    with storage_errors(folder):
+        for name in (RUN_FILE, HISTORY_FILE, *(file.name for file in folder.glob("*.safetensors"))):
+            (folder / name).unlink(missing_ok=True)
+        for name in (MODEL, PREVIEWS):
+            shutil.rmtree(folder / name, ignore_errors=True)
+
+
 def _make_moves(session: Session, checkpoints: Checkpoints, folder: Path, progress: Progress) -> None:
     """Every move that is left; what is needed to continue is saved on the way."""
     moves = len(session.iddm.moves)
@@ -140,7 +151,7 @@ def _write_model(settings: PersonalizationSettings, backbone: Backbone, folder: 
 
 
 def _model_path(settings: PersonalizationSettings, folder: Path) -> Path:
-    return folder / ("lora.safetensors" if settings.method == "lora" else "model")
+    return folder / (LORA if settings.method == "lora" else MODEL)
 
 
 def _preview(session: Session, folder: Path, done: int) -> None:
@@ -158,4 +169,4 @@ def _preview(session: Session, folder: Path, done: int) -> None:
         guidance=previews.guidance,
         batch=session.settings.prior.batch,
     )
-    save_image(grid(list(pictures), columns=4), folder / "previews" / f"round-{done:02d}.png")
+    save_image(grid(list(pictures), columns=4), folder / PREVIEWS / f"round-{done:02d}.png")

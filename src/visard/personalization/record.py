@@ -65,9 +65,15 @@ def run_key(
         "photos": digest([*tensors], ["/".join(photos.reference_prompts + photos.prompts)]),
         "base model": backbone.fingerprint(),
         "recognisers": {each.name: digest(each.state_dict().values()) for each in recognizers},
+        "readings": {each.name: _reading(each) for each in recognizers},
         "detector": f"{detector.name}: {detector.setting}",
         "device": backbone.device.type,
     }
+
+
+def _reading(recognizer: Recognizer) -> dict[str, Any]:
+    """How a recogniser is shown a face: another reading of the same weights is another recogniser."""
+    return {"input": asdict(recognizer.spec), "target": digest([recognizer.target])}
 
 
 def write_record(
@@ -105,7 +111,11 @@ def is_finished(folder: Path, key: Mapping[str, Any]) -> bool:
     if record.run == key_digest(key):
         return True
     changed = differences({"settings": _effective(record.settings)}, {"settings": key["settings"]})
-    where = f"it differs in {', '.join(changed)}" if changed else "it had other photos or models"
+    where = (
+        f"it differs in {', '.join(changed)}"
+        if changed
+        else "it had other photos or models, or is of another version"
+    )
     raise InputError(
         f"{folder} holds a finished run of another kind: {where}.",
         "Choose another folder, or begin anew without resuming to replace it.",

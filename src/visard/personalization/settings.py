@@ -127,7 +127,7 @@ class DecouplingSettings:
     """"joint" descends L_rec + L_id in all T steps (Table 9)."""
     tau: float = 0.03
     t_max: int = 400
-    """L_id draws t below this: later one-step predictions hold no face (judge .149 at 400, .189 at 1000)."""
+    """L_id draws t below this: later one-step predictions hold little of the face (visard bench tmax)."""
     detach_weights: bool = False
     """Keep the gradient out of the weights w_m of eq. 12."""
     floor: Literal["none", "impostor"] = "none"
