@@ -107,6 +107,12 @@ def test_the_gate_asks_for_more_than_words(agreement: float, width: float, passe
     }
     found = remarks(CATALOGUE["controls"], measured(figures, {}, width))
     assert [check.passed for check in found] == [passed, None, None]
+    figures["0.1"]["agreement_of_photos"] = 0.7  # words alone agree as often as photos of the person do
+    (found, *_) = remarks(CATALOGUE["controls"], measured(figures, {}, width))
+    assert found.passed is None
+    assert "not even real photos agree more often, 0.70 with one another against 0.70" in found.measured
+    figures["0.1"]["agreement_of_photos"] = 0.9
+    assert remarks(CATALOGUE["controls"], measured(figures, {}, width))[0].passed is passed
     figures["0.1"]["similarity"] = 0.7  # which no defence at all would pass
     assert not remarks(CATALOGUE["controls"], measured(figures, {}, 0.01))[0].passed
 

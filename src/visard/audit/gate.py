@@ -11,6 +11,11 @@ from collections.abc import Sequence
 from visard.audit.inputs import AuditSettings
 from visard.audit.result import ArmResult, Verdict
 
+SHOWN = {
+    True: "it shows more of the person than attributes alone",
+    False: "it is not shown to resemble the person more than attributes alone",
+}
+
 
 def verdicts(arms: Sequence[ArmResult], settings: AuditSettings) -> list[Verdict]:
     """One verdict for each arm that is no control.
@@ -24,22 +29,20 @@ def verdicts(arms: Sequence[ArmResult], settings: AuditSettings) -> list[Verdict
 
 def _verdict(arm: ArmResult) -> Verdict:
     change, lift = arm.strongest.difference, arm.resemblance.lift
-    less = (
-        None
-        if change is None
-        else all(high < 0 for _, high in (change.overall_interval, change.detected_interval))
-    )
-    more = None if lift is None else all(low > 0 for low, _ in (lift.interval, lift.overall_interval))
+    less = more = None
+    shown = "there is no attributes-only arm to compare resemblance with"
+    if change is not None:
+        less = all(high < 0 for _, high in (change.overall_interval, change.detected_interval))
+    if lift is not None and lift.photos > 0:
+        more = all(low > 0 for low, _ in (lift.interval, lift.overall_interval))
+        shown = SHOWN[more]
+    elif lift is not None:
+        shown = "not even real photos show more of the person than attributes alone, by this measure"
     linked = {
         True: "it is linked less than the undefended arm",
         False: "it is not shown to be linked less than the undefended arm",
         None: "there is no undefended arm to compare linkage with",
     }[less]
-    shown = {
-        True: "it shows more of the person than attributes alone",
-        False: "it is not shown to resemble the person more than attributes alone",
-        None: "there is no attributes-only arm to compare resemblance with",
-    }[more]
     faces = f"{arm.faces.faces} of {arm.pictures} pictures show a face"
     sentence = f"{linked[0].upper()}{linked[1:]}, and {shown}; {faces}."
     return Verdict(arm.arm, arm.prompt, less, more, sentence)

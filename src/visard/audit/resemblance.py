@@ -114,7 +114,9 @@ class Likeness:
         """Everything about one arm; `control` is the attributes-only arm under the same prompt."""
         return Resemblance(
             agreement=self._agreement(arm, bootstrap),
-            lift=None if control is None or not arm.agreement else _lift(arm, control, bootstrap),
+            lift=None
+            if control is None or not arm.agreement
+            else _lift(arm, control, self.of_photos, bootstrap),
             attributes={name: float(values.mean()) for name, values in arm.agreement.items()},
             attributes_of_photos=self.of_photos,
             correlations=self._correlations(arm),
@@ -208,7 +210,7 @@ class Likeness:
         )
 
 
-def _lift(arm: Looks, control: Looks, bootstrap: SubjectBootstrap) -> Lift:
+def _lift(arm: Looks, control: Looks, of_photos: dict[str, float], bootstrap: SubjectBootstrap) -> Lift:
     units = min(arm.units(bootstrap), control.units(bootstrap))
     of_faces, of_all = (
         percentile_interval(arm.replicas(detected) - control.replicas(detected), units)
@@ -219,6 +221,7 @@ def _lift(arm: Looks, control: Looks, bootstrap: SubjectBootstrap) -> Lift:
         of_faces,
         attribute_lift(arm.all_agreement, control.all_agreement),
         of_all,
+        _mean(list(of_photos.values())) - float(control.mean_agreement.mean()),
     )
 
 

@@ -153,13 +153,15 @@ class Quality:
 class Lift:
     """Mean attribute agreement minus that of the attributes-only arm, with its 95 % interval.
 
-    Of the faces, and `overall` of all pictures, where one without a face agrees with nobody.
+    Of the faces, and `overall` of all pictures, where one without a face agrees with nobody. photos: that of
+    the clean photos, each with the others: where it is not above 0, no picture can be expected to be.
     """
 
     value: float
     interval: tuple[float, float]
     overall: float
     overall_interval: tuple[float, float]
+    photos: float
 
 
 @dataclass(frozen=True)

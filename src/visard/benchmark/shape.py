@@ -13,6 +13,8 @@ from visard.benchmark.summary import ALL_PROMPTS, Interval
 from visard.benchmark.table import AGREEMENT, FID, FSR, ISM, Table
 
 EARLY = "early-"
+PHOTOS = "agreement_of_photos"
+"""The ceiling of agreement: a person's photos with one another."""
 
 
 def remarks(table: Table, measured: Measures) -> list[Check]:
@@ -71,6 +73,17 @@ def _gate(measured: Measures) -> Iterator[Check]:
             yield Check(demand, UNMEASURED, None)
             continue
         found = f"agreement {_signed(lift, 2)}, ISM {_signed(lowered, 2)}"
+        photos, words = (
+            measured.summary.find(each, ALL_PROMPTS, "", figure)
+            for each, figure in ((arm, PHOTOS), (ATTRIBUTES, AGREEMENT.key))
+        )
+        if photos is not None and words is not None and photos.mean.value <= words.mean.value:
+            found += (
+                f"; not even real photos agree more often, {photos.mean.value:.2f} with one another against "
+                f"{words.mean.value:.2f}: this measure does not tell"
+            )
+            yield Check(demand, found, None)
+            continue
         yield Check(demand, found, lift.low > 0 and lowered.high < 0)
 
 

@@ -14,7 +14,7 @@ from visard.audit.serfiq import SerFiq
 from visard.faces.detector import Detector
 from visard.faces.recognizer import Recognizer
 from visard.faces.regressor import FaceRegressor
-from visard.metrics.attributes import attribute_agreement, mean_agreement
+from visard.metrics.attributes import attribute_agreement, mean_agreement, self_agreement
 from visard.progress import silent
 from visard.storage import finite
 
@@ -34,13 +34,16 @@ class Usefulness:
     def score(self, clean: Tensor, pictures: Mapping[str, Tensor]) -> dict[str, dict[str, float | None]]:
         """Prompt -> mean over its faces; pictures and clean photos as `Panel.score` takes them.
 
-        agreement: of the attributes with the photos', in [0, 1]. ser: 2 sigmoid(-mean distance under
+        agreement: of the attributes with the photos', in [0, 1]; agreement_of_photos: of each of these with
+        the others. ser: 2 sigmoid(-mean distance under
         dropout). None without a face or an instrument.
         """
         photos = self._attributes(clean)
+        ceiling = finite(mean_agreement(self_agreement(photos)))
         return {
             prompt: {
                 "agreement": finite(mean_agreement(attribute_agreement(self._attributes(each), photos))),
+                "agreement_of_photos": ceiling,
                 "ser": finite(self._quality(each)),
             }
             for prompt, each in pictures.items()
