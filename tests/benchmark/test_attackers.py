@@ -55,10 +55,13 @@ def test_the_page_leads_with_who_knows_the_tool_and_shows_chance() -> None:
     assert page.count("- none: At attack tier T4") == 1
     assert "with 16 pictures and 30 people's models, at a false-positive rate of 0.05" in page
     assert "Learning from 15 people's 30%." in page
-    assert "- Caution, none: T4: it links 40%, and 30% when it learns from 15 people instead of 30" in page
-    assert "- Caution, none: T4: 20 people to set the threshold by" in page
-    assert "- Caution, none: T4: 40% of the searches for somebody who is not enrolled name somebody" in page
-    assert "Caution, none: T0: " not in page
+    assert "- Caution, none at T4: it links 40%, and 30% when it learns from 15 people instead of 30" in page
+    assert "- Caution, none at T4: 20 people to set the threshold by" in page
+    assert "- Caution, none at T4: 40% of the searches for somebody who is not enrolled name somebody" in page
+    assert "none at T0" not in page
+    everywhere = attackers.markdown({"none": [LEARNED], "0.1": [LEARNED]})
+    assert everywhere.count("20 people to set the threshold by") == 1
+    assert "- Caution, everywhere: 20 people to set" in everywhere
 
 
 def test_without_it_there_is_no_headline() -> None:

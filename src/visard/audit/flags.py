@@ -19,6 +19,7 @@ SIGNIFICANT = 0.05
 TIMES_NOMINAL = 5
 """How many times the false-positive rate a wrong name may appear before thresholds are in doubt."""
 ENOUGH_PEOPLE = 5
+TIER_ORDER = "tier-order"
 FACES_KEPT = 0.9
 """Of the undefended arm's share of pictures with a face."""
 
@@ -415,7 +416,7 @@ def tier_flags(tiers: Sequence[TierResult]) -> Iterator[Flag]:
                 )
             if weaker is not None and row.linked.high < weaker.linked.low:
                 yield Flag(
-                    "tier-order",
+                    TIER_ORDER,
                     "A stronger attack links less",
                     f"{row.tier} links {row.linked.value:.0%} where {weaker.tier}, which it "
                     f"includes, links {weaker.linked.value:.0%}.",

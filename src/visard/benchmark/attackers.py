@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from visard.attacks.result import LEARNED, MEANING, AttackTier
-from visard.audit.flags import tier_flags
+from visard.audit.flags import TIER_ORDER, tier_flags
 from visard.benchmark.layout import escaped
 from visard.benchmark.tables import NOTHING
 from visard.metrics.bootstrap import Estimate
@@ -45,8 +45,7 @@ def markdown(found: Found) -> str:
     for title, figure in BELOW.items():
         lines += ["", f"{title}:", "", *_table(found, figure)]
     lines.append("")
-    for arm, results in found.items():
-        lines += [f"- Caution, {arm}: {flag.message}" for flag in tier_flags(results)]
+    lines += _cautions(found)
     return "\n".join(lines) + "\n"
 
 
@@ -85,6 +84,24 @@ def latex(found: Found) -> str:
             "",
         ]
     )
+
+
+def _cautions(found: Found) -> list[str]:
+    """Each said once, with the arms and tiers it concerns; then tiers that link less than weaker ones."""
+    concerned: dict[str, list[str]] = {}
+    for arm, results in found.items():
+        for each in results:
+            for caution in each.cautions:
+                concerned.setdefault(caution, []).append(f"{arm} at {each.tier}")
+    count = sum(map(len, found.values()))
+    lines = [
+        f"- Caution, {'everywhere' if len(where) == count > 1 else ', '.join(where)}: {caution}"
+        for caution, where in concerned.items()
+    ]
+    for arm, results in found.items():
+        flags = (flag for flag in tier_flags(results) if flag.code == TIER_ORDER)
+        lines += [f"- Caution, {arm}: {flag.message}" for flag in flags]
+    return lines
 
 
 def _table(found: Found, figure: Callable[[AttackTier], Estimate | None]) -> list[str]:
