@@ -121,6 +121,29 @@ def test_whoever_has_a_partner_keeps_it(bench: Path, protocol: Protocol, kit: st
     assert UnitJob(Unit(8, "strangers", 0), protocol, bench).drawn_by == Unit(7, "none", 0)
 
 
+def test_a_model_draws_again_at_another_guidance(bench: Path, protocol: Protocol, kit: str) -> None:
+    """At its own it draws the same pictures; models stay where another arm draws from them."""
+    own, other = f"none@{protocol.settings.prior.guidance:g}", "none@9"
+    asked = replace(JOB, people=(7,), arms=("none", own, other), seeds=(1,))
+    again(bench, protocol, kit, asked)
+    assert UnitJob(Unit(7, other, 1), protocol, bench).drawn_by == Unit(7, "none", 1)
+
+    def drawn(arm: str) -> list[bytes]:
+        folder = Unit(7, arm, 1).folder(bench)
+        return [
+            picture_file(folder, prompt, index).read_bytes()
+            for prompt in SAMPLING.prompts
+            for index in range(SAMPLING.pictures)
+        ]
+
+    assert drawn(own) == drawn("none") != drawn(other)
+
+
+def test_a_model_that_is_gone_does_not_draw_again(bench: Path, protocol: Protocol, kit: str) -> None:
+    with pytest.raises(TrainingError, match=r"model of person 7 is gone, and none@9 draws from it"):
+        again(bench, protocol, kit, replace(JOB, people=(7,), arms=("none@9",)))
+
+
 def test_a_damaged_picture_is_made_again_and_is_the_same(bench: Path, protocol: Protocol, kit: str) -> None:
     folder = LAST.folder(bench)
     file = picture_file(folder, SAMPLING.prompts[1], 1)

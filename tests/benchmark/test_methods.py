@@ -49,7 +49,7 @@ def test_a_variant_differs_from_the_defended_arm_in_one_setting(protocol: Protoc
 def test_arms_of_finished_units_keep_their_names(arm: str) -> None:
     for name in (arm, f"{arm}+clean"):
         found = find_method(name)
-        assert (found.arm.name, found.released, found.clean_too) == (name, False, name != arm)
+        assert (found.arm.name, found.protection, found.clean_too) == (name, {}, name != arm)
 
 
 def test_victims_are_trained_without_a_defence() -> None:
@@ -69,7 +69,11 @@ def test_every_protection_is_an_arm_as_in_the_paper_and_as_released() -> None:
         assert find_method(name).arm.name == next(arm for arm in PERTURBED if PERTURBED[arm] == name)
         if method.released:
             found = find_method(f"{name}+released")
-            assert (found.perturb, found.released, found.clean_too) == (name, True, False)
+            assert (found.perturb, found.protection, found.clean_too) == (
+                name,
+                {"fidelity": "released"},
+                False,
+            )
         else:
             with pytest.raises(InputError, match="No difference"):
                 find_method(f"{name}+released")
@@ -78,6 +82,45 @@ def test_every_protection_is_an_arm_as_in_the_paper_and_as_released() -> None:
         "anti-dreambooth+clean+released",
         "targeted-aspl+clean+released",
     ]
+
+
+def test_a_protection_may_have_another_budget() -> None:
+    found = find_method("aspl+rounds-50+eta-0.250+clean")
+    assert found.arm.name == "anti-dreambooth+clean+eta-0.25+rounds-50"
+    assert found.clean_too
+    assert found.protection == {"radius": 0.25, "methods": {"aspl": {"rounds": 50}}}
+    assert arm_settings("simac+eta-0.25") == arm_settings("simac")  # the victim's are the same
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("simac+eta", "no arm"),
+        ("simac+eta-0", "no arm"),
+        ("simac+rounds-2.5", "no arm"),
+        ("simac+clean-2", "no arm"),
+        ("simac+tau-0.1", "no arm"),
+        ("simac+eta-0.1+eta-0.2", "no arm"),
+        ("mist+rounds-5", "does not work in rounds"),
+        ("random+rounds-5", "does not work in rounds"),
+        ("attributes@7.5", "no arm"),
+        ("strangers@7.5", "no arm"),
+        ("none@7.5@3", "no arm"),
+        ("none@", "no arm"),
+        ("none@much", "no arm"),
+        ("@7.5", "no arm"),
+    ],
+)
+def test_what_cannot_be_asked_of_a_method_is_no_arm(name: str, problem: str) -> None:
+    with pytest.raises(InputError, match=problem):
+        find_method(name)
+
+
+def test_models_that_draw_again_have_an_arm_of_their_own() -> None:
+    for name in ("none", "0.1", "eta-0.05", "simac+clean", "early-50"):
+        found = find_method(f"{name}@7.50").arm
+        assert (found.name, found.kind, found.of, found.strength) == (f"{name}@7.5", "redrawn", name, 7.5)
+        assert arm_settings(found.name) == {"defence": "none"}
 
 
 def test_what_arms_are_called_is_said() -> None:
@@ -95,6 +138,8 @@ def test_what_arms_are_called_is_said() -> None:
         ("surrogates-N", "surrogates-2"),
         ("METHOD+clean", "mist+clean"),
         ("METHOD+released", "simac+released"),
+        ("METHOD+eta-X, METHOD+rounds-N", "simac+eta-0.25"),
+        ("ARM@G", "0.1@7.5"),
         ("pixelate-N, blur-N", "pixelate-8"),
         ("strangers, strangers-ARM", "strangers-0.1"),
     ],
@@ -123,7 +168,7 @@ def test_a_number_is_written_in_one_way() -> None:
             find_method(wrong)
     with pytest.raises(InputError, match="There is no arm") as caught:
         find_method("simac+dirty")
-    assert "+clean and +released" in caught.value.advice
+    assert "+clean, +released, +eta-X" in caught.value.advice
 
 
 def test_a_protection_as_released_is_made_so(

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from visard.attacks.eyes import Eyes, Lesson, Sight, joined, stacked
+from visard.attacks.eyes import Eyes, Lesson, Sight, joined, joined_rows
 from visard.attacks.inputs import Knowledge, Known, Pictures, Source, read
 from visard.attacks.views import AS_IT_IS
 from visard.progress import Progress, silent
@@ -108,7 +108,7 @@ class Evidence:
 
     def templates(self, party: Party, matcher: str) -> Tensor:
         """The gallery (S + N, D) in which a party's people are searched."""
-        return stacked([self._entry(party, matcher), self.strangers(matcher)])
+        return joined_rows([self._entry(party, matcher), self.strangers(matcher)])
 
     def absent(self, party: Party, gallery: int) -> Tensor:
         """(S, gallery) whom a search with a person's pictures must not find: somebody else they show."""
@@ -140,7 +140,7 @@ class Evidence:
                     rows[name].append(entry[None])
                 self.progress(f"real photos ({party})", index + 1, len(self.photos[party]))
             for name, parts in rows.items():
-                self._entries[party, name] = F.normalize(stacked(parts), dim=1)
+                self._entries[party, name] = F.normalize(joined_rows(parts), dim=1)
         return self._entries[party, matcher]
 
     def _companions(self, matcher: str) -> list[str]:

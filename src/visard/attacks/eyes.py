@@ -135,7 +135,7 @@ class Lenses:
             original,
             torch.cat(crops),
             torch.cat(labels),
-            stacked([torch.stack(prototypes), lesson.strangers]),
+            joined_rows([torch.stack(prototypes), lesson.strangers]),
             steps=lesson.steps,
             generator=torch.Generator().manual_seed(lesson.seed),
         )
@@ -227,10 +227,10 @@ def _nothing(pictures: int) -> Sight:
 
 def joined(parts: Sequence[Sight]) -> Sight:
     """Sights of several batches as one; one that saw nothing at all does not know the width."""
-    return Sight(stacked([part.rows for part in parts]), torch.cat([part.quality for part in parts]))
+    return Sight(joined_rows([part.rows for part in parts]), torch.cat([part.quality for part in parts]))
 
 
-def stacked(parts: Sequence[Tensor]) -> Tensor:
+def joined_rows(parts: Sequence[Tensor]) -> Tensor:
     """Rows (n, D) below one another; all-zero rows may be of another width."""
     width = max(part.shape[1] for part in parts)
     return torch.cat([F.pad(part, (0, width - part.shape[1])) for part in parts])

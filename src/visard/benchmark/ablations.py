@@ -57,6 +57,43 @@ VICTIMS = Table(
     over(BOTH, ALL),
 )
 
+GUIDANCE = 7.5
+"""The usual one of Stable Diffusion, and so the papers'."""
+WIDER = 0.25
+"""Radius: about three times the protocol's of the world."""
+BUDGET = Table(
+    "budget",
+    "Perturbed photos with a larger budget than the defence has: a wider ball, and their papers' rounds.",
+    rows(
+        (
+            UNDEFENDED,
+            *WITHOUT_AIM,
+            *RIVALS[:2],
+            *(
+                (f"{title}, radius {WIDER}", f"{arm}+eta-{WIDER}")
+                for title, arm in (WITHOUT_AIM[1], *RIVALS[:2])
+            ),
+            *((f"{title}, 50 rounds", f"{arm}+rounds-50") for title, arm in RIVALS[:2]),
+        )
+    ),
+    (),
+    over(BOTH, ALL),
+)
+
+SHARPER = Table(
+    "guidance",
+    f"The arms of Table 1, drawn at guidance {GUIDANCE} by the same models.",
+    rows(
+        tuple(
+            row
+            for title, arm in (UNDEFENDED, *RIVALS, *WITHOUT_AIM, *DIAL)
+            for row in ((title, arm), (f"{title}, guidance {GUIDANCE}", f"{arm}@{GUIDANCE}"))
+        )
+    ),
+    (),
+    over(BOTH, ALL),
+)
+
 
 def _decision(number: int, caption: str, *others: tuple[str, str], split: str = DEV) -> Table:
     return Table(
@@ -100,6 +137,6 @@ DECISIONS = (
     ),
 )
 
-OWN = (CONTROLS, EARLY, VICTIMS, *DECISIONS)
+OWN = (CONTROLS, EARLY, VICTIMS, BUDGET, SHARPER, *DECISIONS)
 
 """Every table that is not the paper's."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from visard.benchmark.attributes_only import describe, read_attributes
 from visard.benchmark.posthoc import COVERS, cover_faces
-from visard.benchmark.protocol import NONE, Sampling, arm_settings
+from visard.benchmark.protocol import AT, NONE, Sampling, arm_settings
 from visard.benchmark.variants import find_variant
 from visard.diffusion.backbone import Backbone
 from visard.diffusion.sampling import generate
@@ -27,10 +27,13 @@ ATTRIBUTES, STRANGERS = "attributes", "strangers"
 
 @dataclass(frozen=True)
 class Arm:
-    """One row. kind: "trained" with `settings`; "prompted"; "covered" and "exchanged" change arm `of`."""
+    """One row. kind: "trained" with `settings`; "prompted"; the others change arm `of`, by `strength`.
+
+    "covered" and "exchanged" change its pictures; "redrawn" has new ones of its models.
+    """
 
     name: str
-    kind: Literal["trained", "prompted", "covered", "exchanged"]
+    kind: Literal["trained", "prompted", "covered", "exchanged", "redrawn"]
     settings: Mapping[str, Any] = field(default_factory=dict)
     of: str = ""
     method: str = ""
@@ -42,6 +45,7 @@ def arm(name: str) -> Arm:
 
     "none", a value of rho, a variant such as "early-N"; "attributes"; "pixelate-N" and "blur-N" of the
     undefended pictures, N as in `posthoc`; "strangers" or "strangers-ARM": other people's pictures of an arm.
+    For "ARM@G" see `redrawn`.
     """
     kind, _, rest = name.partition("-")
     if name == ATTRIBUTES:
@@ -53,6 +57,15 @@ def arm(name: str) -> Arm:
     if name != NONE and find_variant(name) is None:
         _number(name, name)
     return Arm(name, "trained", arm_settings(name))
+
+
+def redrawn(source: Arm, guidance: str) -> Arm:
+    """The arm that draws from a trained arm's models at another guidance. Raises InputError."""
+    name = f"{source.name}{AT}{guidance}"
+    if source.kind != "trained":
+        raise InputError(f"There is no arm {name!r}.", f"{source.name} has no models to draw from.")
+    strength = _number(name, guidance)
+    return Arm(f"{source.name}{AT}{strength:g}", "redrawn", of=source.name, strength=strength)
 
 
 def early_stop(utility: Mapping[int, float], target: float) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from visard import pool
+from visard.benchmark.methods import find_method
 from visard.benchmark.people import Camera, Sitting, Studio, world_camera
 from visard.benchmark.protocol import Protocol, Unit
 from visard.benchmark.unit import Result, Workshop, read_result
@@ -40,6 +41,11 @@ class Job:
     def units(self) -> list[Unit]:
         """Person by person, so that an unfinished job has whole people to compare."""
         return [Unit(person, arm, seed) for person in self.people for seed in self.seeds for arm in self.arms]
+
+    @property
+    def keeps_models(self) -> bool:
+        """Whether models stay where they are trained: because it is asked, or because an arm draws again."""
+        return self.keep_models or any(find_method(arm).arm.kind == "redrawn" for arm in self.arms)
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,7 @@ def run(
     for wave in waves(undone):
         failures |= execute(
             wave,
-            partial(Workshop, out, kit, keep_models=job.keep_models, deadline=deadline),
+            partial(Workshop, out, kit, keep_models=job.keeps_models, deadline=deadline),
             pace.watching(wave),
         )
     settle(failures)

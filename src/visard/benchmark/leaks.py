@@ -85,13 +85,13 @@ class Taps:
 
     def done(self, leak: Leak) -> bool:
         """Whether nothing is left to do."""
-        kept = leak.own and self._has_model(leak)
+        kept = leak.own and self._job(leak).has_model
         return not kept and not any(self._missing(leak))
 
     def check(self, leak: Leak) -> None:
         """Raise InputError if pictures are missing and the model, once trained, is gone."""
         trained = read_result(leak.unit, self.protocol, self._home(leak)) is not None
-        if trained and not self._has_model(leak) and any(self._missing(leak)):
+        if trained and not self._job(leak).has_model and any(self._missing(leak)):
             again = "" if leak.own else " with --keep-models"
             raise InputError(
                 f"The model of person {leak.unit.person} is gone, and tier T5 draws from it.",
@@ -111,10 +111,6 @@ class Taps:
         for prompt in (prompt for prompts in LEAKS.values() for prompt in prompts):
             if not all(picture_file(folder, prompt, index).exists() for index in range(self.count)):
                 yield prompt
-
-    def _has_model(self, leak: Leak) -> bool:
-        folder = self._job(leak).run_folder
-        return any((folder / name).exists() for name in ("model", "lora.safetensors"))
 
     def _job(self, leak: Leak) -> UnitJob:
         return UnitJob(leak.unit, self.protocol, self._home(leak))

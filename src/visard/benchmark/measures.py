@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from statistics import mean
 
@@ -177,10 +177,8 @@ class Measures:
 
     def frechet(self, arm: str, prompt: str, figure: Figure) -> Cell | None:
         """FID or KID of all people's pictures against their clean photos."""
-        network = self._network
-        if network is None:
+        if (look := self._features) is None:
             return None
-        look: Look = lambda pictures: encode(network, pictures, BATCH)  # noqa: E731
         drawn, photos = self._pictures(arm, prompt, "features", look), self._photos("features", look)
         if min(len(drawn.features), len(photos.features)) < 2:
             return None
@@ -201,10 +199,9 @@ class Measures:
         return difference(self.results, arm, other, self._recognizer(figure), figure.key)
 
     def _fid_difference(self, arm: str, other: str) -> Interval | None:
-        network = self._network
-        if network is None or not (self._mine(arm) and self._mine(other)):
+        look = self._features
+        if look is None or not (self._mine(arm) and self._mine(other)):
             return None
-        look: Look = lambda pictures: encode(network, pictures, BATCH)  # noqa: E731
         photos = self._photos("features", look)
         pairs = [
             (self._pictures(arm, prompt, "features", look), self._pictures(other, prompt, "features", look))
@@ -282,6 +279,12 @@ class Measures:
     @cached_property
     def _network(self) -> Encoder | None:
         return None if self.kit is None else self.kit.features()
+
+    @property
+    def _features(self) -> Look | None:
+        """How the kit's network looks at pictures for FID and KID."""
+        network = self._network
+        return None if network is None else partial(encode, network, batch=BATCH)
 
     def _mine(self, arm: str) -> list[Result]:
         return [result for result in self.results if result.unit.arm == arm]

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
+from typing import Any
 
 from torch import Tensor
 
-from visard.benchmark.arms import Arm, arm
+from visard.benchmark.arms import Arm, arm, redrawn
+from visard.benchmark.protocol import AT
 from visard.benchmark.variants import canonical, find_variant
 from visard.benchmark.victims import HALF, PERTURBED, SETTINGS, split_marks
 from visard.errors import InputError
 from visard.faces.detector import Face
 from visard.protection.methods import METHODS
 
-CLEAN_TOO, RELEASED = MARKS = ("clean", "released")
+CLEAN_TOO, RELEASED, ETA, ROUNDS = MARKS = ("clean", "released", "eta", "rounds")
 """What may follow the name of an arm of PERTURBED, each after a plus and in this order."""
-
+NUMBERED = (ETA, ROUNDS)
+"""Marks with a dash and a number, written as those of variants."""
 
 ARMS = {
     "none": "no defence: DreamBooth in the turns of Algorithm 1",
@@ -33,9 +36,11 @@ ARMS = {
     **{name: f"photos that visard protect perturbs with {method}" for name, method in PERTURBED.items()},
     "METHOD+clean": "such a method, its victim trained on as many clean photos besides",
     "METHOD+released": "such a method as its public code has it, where that is known to differ",
+    "METHOD+eta-X, METHOD+rounds-N": "such a method with another radius, or number of rounds if it has some",
     "attributes": "nothing trained: the base model, told in words what the person looks like",
     "pixelate-N, blur-N": "the pictures of none with the faces covered",
     "strangers, strangers-ARM": "another person's pictures of none, or of ARM: linked by chance alone",
+    "ARM@G": "what the models of a trained arm draw at guidance G",
 }
 """Names that an arm may have, as they are written, and what each stands for."""
 
@@ -45,14 +50,14 @@ class Method:
     """An arm, and what it does besides: perturb X_0 before it trains, or use only the first surrogates.
 
     Of perturbed photos a victim sees these alone, as their papers have it, or, `clean_too`, X_c as well
-    (decision 15). released: perturbed as the public code does it. half: X_0 alone, unperturbed. surrogates:
-    how many; 0: all.
+    (decision 15). protection: settings of `visard protect` on top of the protocol's. half: X_0 alone,
+    unperturbed. surrogates: how many; 0: all.
     """
 
     arm: Arm
     perturb: str = ""
     clean_too: bool = False
-    released: bool = False
+    protection: Mapping[str, Any] = field(default_factory=dict)
     half: bool = False
     surrogates: int = 0
 
@@ -61,8 +66,12 @@ class Method:
 def find_method(name: str) -> Method:
     """The method of a name: as `arms.arm` has it, a variant ("eta-0.05"), or one of PERTURBED.
 
-    Those are "simac", "simac+clean", "simac+released" and "simac+clean+released". Raises InputError.
+    Those are "simac", "simac+clean", "simac+released", "simac+clean+eta-0.1" and so on; "simac@7.5" draws
+    from the models of "simac". Raises InputError.
     """
+    source, at, guidance = name.rpartition(AT)
+    if at:
+        return Method(redrawn(find_method(source).arm, guidance))
     base, marks = split_marks(name)
     if name == HALF:
         return Method(Arm(name, "trained", SETTINGS), half=True)
@@ -80,19 +89,42 @@ def find_method(name: str) -> Method:
 
 def _perturbing(base: str, marks: Sequence[str]) -> Method:
     """The arm of a name in PERTURBED, under the one name it has with these marks."""
-    name = "+".join([base, *(mark for mark in MARKS if mark in marks)])
-    if set(marks) - set(MARKS):
+    by_kind = {_kind(mark): mark for mark in marks}
+    if set(by_kind) - set(MARKS) or len(by_kind) < len(marks):
         raise InputError(
             f"There is no arm {'+'.join([base, *marks])!r}.",
-            f"After {base} there may be {' and '.join(f'+{mark}' for mark in MARKS)}.",
+            f"After {base} there may be +{CLEAN_TOO}, +{RELEASED}, +{ETA}-X and +{ROUNDS}-N, each once.",
         )
-    if RELEASED in marks and not METHODS[PERTURBED[base]].released:
-        raise InputError(
-            f"No difference between the paper and the public code of {base} is known.",
-            f"Leave out +{RELEASED}.",
-        )
-    row = Arm(name, "trained", SETTINGS)
-    return Method(row, PERTURBED[base], clean_too=CLEAN_TOO in marks, released=RELEASED in marks)
+    found = {kind: canonical(by_kind[kind]) for kind in MARKS if kind in by_kind}
+    row = Arm("+".join([base, *found.values()]), "trained", SETTINGS)
+    numbers = {kind: float(found[kind].partition("-")[2]) for kind in NUMBERED if kind in found}
+    return Method(row, PERTURBED[base], CLEAN_TOO in found, _protection(base, RELEASED in found, numbers))
+
+
+def _kind(mark: str) -> str:
+    """Which of MARKS it is, "" for none."""
+    kind, dash, _ = mark.partition("-")
+    return kind if bool(dash) == (kind in NUMBERED) else ""
+
+
+def _protection(base: str, released: bool, numbers: Mapping[str, float]) -> dict[str, Any]:
+    """Settings of a protection from what follows an arm's name. Raises InputError for what it has not."""
+    method, settings = METHODS[PERTURBED[base]], dict[str, Any]()
+    if released:
+        if not method.released:
+            raise InputError(
+                f"No difference between the paper and the public code of {base} is known.",
+                f"Leave out +{RELEASED}.",
+            )
+        settings["fidelity"] = "released"
+    if ETA in numbers:
+        settings["radius"] = numbers[ETA]
+    if ROUNDS in numbers:
+        options = getattr(method, "options_type", None)
+        if options is None or ROUNDS not in {each.name for each in fields(options)}:
+            raise InputError(f"{base} does not work in rounds.", f"Leave out +{ROUNDS}-N.")
+        settings["methods"] = {PERTURBED[base]: {ROUNDS: int(numbers[ROUNDS])}}
+    return settings
 
 
 @dataclass

@@ -23,6 +23,8 @@ from visard.storage import atomic_write
 
 NONE = "none"
 """The undefended arm, which the others are compared with."""
+AT = "@"
+"""Between an arm and another guidance at which its models draw."""
 PROMPTS = ("a photo of sks person", "a dslr portrait of sks person")
 PROTOCOL_FILE = "bench.json"
 RULES = 1
@@ -207,6 +209,8 @@ def with_sources(arms: Sequence[str]) -> list[str]:
 
 def arm_settings(arm: str) -> dict[str, Any]:
     """The settings that make an arm what it is; of one that is not a training of its own, no defence."""
+    if AT in arm:
+        return {"defence": "none"}
     variant = find_variant(arm)
     if variant is not None:
         return dict(variant.settings)

@@ -25,6 +25,7 @@ from visard.benchmark.protocol import RULES, Protocol, Unit
 from visard.benchmark.scoring import Panel
 from visard.benchmark.usefulness import Usefulness
 from visard.budget import Budget
+from visard.diffusion.backbone import Backbone
 from visard.diffusion.sampling import generate
 from visard.errors import BusyError, InputError
 from visard.faces.detector import Detector
@@ -189,7 +190,7 @@ class UnitJob:
         surrogates = self._surrogates(kit) if self.settings.needs_identity else []
         optimises = self.settings.defence == "iddm"
         finished = (self.run_folder / RUN_FILE).exists()
-        gone = not any((self.run_folder / name).exists() for name in ("model", "lora.safetensors"))
+        gone = not self.has_model
         unmeasured = optimises and not (self.folder / CHANGE_FILE).exists()
         result = personalize.run(
             self.settings,
@@ -216,8 +217,10 @@ class UnitJob:
         return every[: wanted or None]
 
     def make_pictures(self, kit: Kit) -> None:
-        """The pictures of an arm that trains nothing: words alone, or another arm's pictures changed."""
+        """The pictures of an arm that trains nothing: by words alone, or of another arm."""
         arm = self.method.arm
+        if arm.kind == "redrawn":
+            return self._draw(load_model(self._source_model(), kit).backbone, arm.strength)
         if arm.kind == "prompted":
             settings, backbone = self.settings, kit.backbone()
             guidance = self.protocol.sampling.guidance
@@ -236,6 +239,12 @@ class UnitJob:
             pictures = self._source_pictures()
         for prompt, each in pictures.items():
             self._save(prompt, each)
+        return None
+
+    @property
+    def has_model(self) -> bool:
+        """Whether the unit's own model, once trained, is still there."""
+        return any((self.run_folder / name).exists() for name in ("model", "lora.safetensors"))
 
     @property
     def drawn_by(self) -> Unit | None:
@@ -259,6 +268,16 @@ class UnitJob:
                 f"Ask for both arms: --arms {source.unit.arm},{self.unit.arm}.",
             )
         return source.pictures()
+
+    def _source_model(self) -> Path:
+        """The run of the arm whose models draw again. Raises InputError where the model is gone."""
+        source = self._source
+        if not source.has_model:
+            raise InputError(
+                f"The model of person {source.unit.person} is gone, and {self.unit.arm} draws from it.",
+                f"Delete {source.folder}, to train it again, or leave this arm out.",
+            )
+        return source.run_folder
 
     @cached_property
     def partner(self) -> int | None:
@@ -300,10 +319,10 @@ class UnitJob:
             "radius": budget.radius,
             "step": budget.step,
             "seed": self.unit.run_seed,
-            **({"fidelity": "released"} if self.method.released else {}),
         }
+        plain = ProtectionSettings().with_preset(self.protocol.protection).with_preset(settings)
         protected = protect(
-            ProtectionSettings().with_preset(self.protocol.protection).with_preset(settings),
+            plain.with_preset(self.method.protection),
             originals,
             kit.backbone(),
             folder=self.folder / "protected",
@@ -325,12 +344,16 @@ class UnitJob:
         atomic_write(self.folder / CHANGE_FILE, json.dumps(whole).encode())
 
     def generate(self, kit: Kit) -> None:
+        """Sample from the unit's own model, at the guidance that suits it unless the protocol has one."""
+        loaded, guidance = load_model(self.run_folder, kit), self.protocol.sampling.guidance
+        self._draw(loaded.backbone, loaded.guidance if guidance is None else guidance)
+
+    def _draw(self, backbone: Backbone, guidance: float) -> None:
         """Sample the prompts that are not whole; all pictures of one together, so that they are the same."""
-        loaded, sampling = load_model(self.run_folder, kit), self.protocol.sampling
-        guidance = loaded.guidance if sampling.guidance is None else sampling.guidance
+        sampling = self.protocol.sampling
         for prompt in filter(self._missing, sampling.prompts):
             pictures = generate(
-                loaded.backbone,
+                backbone,
                 prompt,
                 sampling.pictures,
                 seed=self.unit.sampling_seed(prompt),
