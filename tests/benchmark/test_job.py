@@ -266,3 +266,13 @@ def test_minutes_left_come_from_units_of_the_same_arm(bench: Path, protocol: Pro
     pace = job.Pace(JOB.units, left, protocol, bench, 2, lambda *_, **figures: said.append(figures))
     pace.watch(left)
     assert said[0]["minutes_left"] == pytest.approx((1 + 4) / 2, abs=0.05)
+
+
+def test_minutes_left_of_an_arm_not_seen_yet_come_from_arms_of_its_sort(
+    bench: Path, protocol: Protocol
+) -> None:
+    pace = job.Pace([], [], protocol, bench, 1, never)
+    pace.seconds = {"none": [100.0], "0.1": [140.0]}
+    assert pace.work([Unit(7, "0.3", 0), Unit(7, "none@7.5", 0)]) == 240
+    pace.seconds["strangers"] = [4.0]
+    assert pace.work([Unit(7, "0.3", 0), Unit(7, "none@7.5", 0)]) == 124

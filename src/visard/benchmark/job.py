@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import mean
 from typing import TypeVar
 
 from visard import pool
@@ -201,12 +202,14 @@ class Pace:
 
     def work(self, units: Iterable[Unit]) -> float | None:
         """Seconds of one worker that units will take; None before the first is done."""
-        known = [value for values in self.seconds.values() for value in values]
-        if not known:
+        if not self.seconds:
             return None
-        overall = sum(known) / len(known)
-        means = {arm: sum(values) / len(values) for arm, values in self.seconds.items()}
-        return sum(means.get(unit.arm, overall) for unit in units)
+        return sum(mean(self.seconds.get(unit.arm) or self._of_its_sort(unit)) for unit in units)
+
+    def _of_its_sort(self, unit: Unit) -> list[float]:
+        """Of units that make pictures of their own, or not, as this one does; of all while there are none."""
+        alike = [arm for arm in self.seconds if bool(Unit(0, arm, 0).after) == bool(unit.after)]
+        return [value for arm in alike or self.seconds for value in self.seconds[arm]]
 
     def _learn(self, done: set[Unit]) -> None:
         if done:
