@@ -73,19 +73,24 @@ class Bars:
 
 
 class Lines:
-    """One line when a stage begins and ends, and now and then between; `about` says of whose work."""
+    """One line when a stage begins and ends, and now and then between where it says something new.
+
+    about: of whose work.
+    """
 
     def __init__(self, about: str = "") -> None:
         self.about = f"{about}: " if about else ""
-        self.stage = ""
+        self.stage, self.said = "", ""
         self.last = 0.0
 
     def __call__(self, stage: str, done: int, total: int, **figures: float) -> None:
         now = time.monotonic()
         if stage == self.stage and done < total and now - self.last < QUIET_SECONDS:
             return
-        self.stage, self.last = stage, now
-        print(f"{self.about}{stage} {done}/{total} {_words(figures)}".rstrip(), file=sys.stderr, flush=True)
+        text = f"{self.about}{stage} {done}/{total} {_words(figures)}".rstrip()
+        if text != self.said:
+            self.stage, self.said, self.last = stage, text, now
+            print(text, file=sys.stderr, flush=True)
 
 
 def _stderr() -> Console:
