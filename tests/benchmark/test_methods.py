@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -85,11 +85,23 @@ def test_every_protection_is_an_arm_as_in_the_paper_and_as_released() -> None:
 
 
 def test_a_protection_may_have_another_budget() -> None:
-    found = find_method("aspl+rounds-50+eta-0.250+clean")
-    assert found.arm.name == "anti-dreambooth+clean+eta-0.25+rounds-50"
-    assert found.clean_too
-    assert found.protection == {"radius": 0.25, "methods": {"aspl": {"rounds": 50}}}
+    found = find_method("aspl+full+eta-0.250+clean")
+    assert found.arm.name == "anti-dreambooth+clean+full+eta-0.25"
+    assert (found.clean_too, found.radius) == (True, 0.25)
+    assert found.protection == {"methods": {"aspl": {"rounds": 50, "surrogate_steps": 3, "pgd_steps": 6}}}
     assert arm_settings("simac+eta-0.25") == arm_settings("simac")  # the victim's are the same
+
+
+def test_all_steps_of_a_paper_leave_what_goes_by_the_model() -> None:
+    """Of the kit's settings those for its small model stay, those that save time go."""
+    kit = ProtectionSettings().with_preset(open_kit("world").protection)
+    for name in ("aspl", "simac", "anti-diffusion", "caat"):
+        full = kit.with_preset(find_method(f"{name}+full").protection).methods[name]
+        paper = asdict(METHODS[name].options_type())  # type: ignore[misc]
+        differs = {each for each in full if full[each] != paper[each]}
+        assert differs <= {"map_side", "learning_rate"}
+        assert kit.methods[name] != full
+        assert all(full[each] == kit.methods[name][each] for each in differs)
 
 
 @pytest.mark.parametrize(
@@ -97,12 +109,11 @@ def test_a_protection_may_have_another_budget() -> None:
     [
         ("simac+eta", "no arm"),
         ("simac+eta-0", "no arm"),
-        ("simac+rounds-2.5", "no arm"),
+        ("simac+full-2", "no arm"),
         ("simac+clean-2", "no arm"),
         ("simac+tau-0.1", "no arm"),
         ("simac+eta-0.1+eta-0.2", "no arm"),
-        ("mist+rounds-5", "does not work in rounds"),
-        ("random+rounds-5", "does not work in rounds"),
+        ("random+full", "has no steps"),
         ("attributes@7.5", "no arm"),
         ("strangers@7.5", "no arm"),
         ("none@7.5@3", "no arm"),
@@ -138,7 +149,8 @@ def test_what_arms_are_called_is_said() -> None:
         ("surrogates-N", "surrogates-2"),
         ("METHOD+clean", "mist+clean"),
         ("METHOD+released", "simac+released"),
-        ("METHOD+eta-X, METHOD+rounds-N", "simac+eta-0.25"),
+        ("METHOD+full", "caat+full"),
+        ("METHOD+eta-X", "simac+eta-0.25"),
         ("ARM@G", "0.1@7.5"),
         ("pixelate-N, blur-N", "pixelate-8"),
         ("strangers, strangers-ARM", "strangers-0.1"),
@@ -168,30 +180,42 @@ def test_a_number_is_written_in_one_way() -> None:
             find_method(wrong)
     with pytest.raises(InputError, match="There is no arm") as caught:
         find_method("simac+dirty")
-    assert "+clean, +released, +eta-X" in caught.value.advice
+    assert "+clean, +released, +full and +eta-X" in caught.value.advice
 
 
-def test_a_protection_as_released_is_made_so(
+def test_a_victims_photos_are_perturbed_as_its_arm_says(
     protocol: Protocol, kit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class BegunError(Exception):
-        """With these settings."""
+        """With these arguments."""
 
-    def begin(settings: ProtectionSettings, *_: object, **__: object) -> None:
-        raise BegunError(settings)
+    def begin(*given: object, **named: object) -> None:
+        raise BegunError(*given, named)
 
     monkeypatch.setattr("visard.protection.protect.protect", begin)
-    made = {}
-    for arm in ("simac", "simac+released", "targeted-aspl"):
+    photos = torch.linspace(-1, 1, 4)[:, None, None, None].expand(4, 3, 16, 16)
+    made: dict[str, ProtectionSettings] = {}
+    for arm in ("simac", "simac+released", "targeted-aspl", "simac+eta-0.25"):
         job = UnitJob(Unit(7, arm, 0), protocol, tmp_path)
         with pytest.raises(BegunError) as caught:
-            job._perturbed(torch.zeros(4, 3, 16, 16), open_kit(kit), silent)
-        made[arm] = caught.value.args[0]
-    assert {arm: (each.method, each.fidelity) for arm, each in made.items()} == {
-        "simac": ("simac", "paper"),
-        "simac+released": ("simac", "released"),
-        "targeted-aspl": ("targeted-aspl", "paper"),
-    }
+            job._perturbed(photos, open_kit(kit), silent)
+        made[arm], perturbed, _, named = caught.value.args
+        assert torch.equal(perturbed, photos[2:])  # X_0; X_c is for surrogates to learn from
+        assert torch.equal(named["clean"], photos[:2])
+    decoupling = Unit(7, "0.1", 0).settings(protocol).decoupling
+    for arm, (method, fidelity, radius) in {
+        "simac": ("simac", "paper", decoupling.radius),
+        "simac+released": ("simac", "released", decoupling.radius),
+        "targeted-aspl": ("targeted-aspl", "paper", decoupling.radius),
+        "simac+eta-0.25": ("simac", "paper", 0.25),
+    }.items():  # the very ball and step that the defence has
+        each = made[arm]
+        assert (each.method, each.fidelity, each.radius, each.step) == (
+            method,
+            fidelity,
+            radius,
+            decoupling.step,
+        )
     assert replace(made["simac"], fidelity="released") == made["simac+released"]
 
 

@@ -31,7 +31,7 @@ from visard.benchmark.table import ADA, BRQ, D_SYS, FACES, FSR, ISM, Column, Fig
 from visard.benchmark.unit import OutOfTimeError, UnitJob, Workshop
 from visard.errors import InputError
 from visard.faces.scrfd import Scrfd
-from visard.images import read_image
+from visard.images import read_image, to_tensor
 from visard.kits import open_kit
 from visard.metrics.brisque import BrisqueModel, brisque
 from visard.personalization import personalize
@@ -101,9 +101,11 @@ def test_perturbed_photos_stay_in_the_ball(sliced: Path, protocol: Protocol) -> 
     folder = Unit(7, "random+clean", 0).folder(sliced)
     changed = sorted((folder / "protected").glob("*.png"))
     photos = sorted((sliced / "people" / "7" / "training").glob("*.png"))[2:]
-    assert len(changed) == 2
-    assert read_image(changed[0]).size == (32, 32)
-    assert len(photos) == 2
+    assert len(changed) == len(photos) == 2
+    radius = Unit(7, "0.1", 0).settings(protocol).decoupling.radius
+    for file, photo in zip(changed, photos, strict=True):
+        moved = (to_tensor(read_image(file)) - to_tensor(read_image(photo))).abs().max()
+        assert 0.9 * radius < moved <= radius + 1e-6
     assert not (folder / "run" / "model").exists()
 
 

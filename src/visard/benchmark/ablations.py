@@ -63,22 +63,21 @@ WIDER = 0.25
 """Radius: about three times the protocol's of the world."""
 BUDGET = Table(
     "budget",
-    "Perturbed photos with a larger budget than the defence has: a wider ball, and their papers' rounds.",
+    "Perturbed photos with more than the kit gives them: all steps of their papers, or a wider ball.",
     rows(
         (
             UNDEFENDED,
             *WITHOUT_AIM,
-            *RIVALS[:2],
-            *(
-                (f"{title}, radius {WIDER}", f"{arm}+eta-{WIDER}")
-                for title, arm in (WITHOUT_AIM[1], *RIVALS[:2])
-            ),
-            *((f"{title}, 50 rounds", f"{arm}+rounds-50") for title, arm in RIVALS[:2]),
+            *RIVALS,
+            *((f"{title}, all steps", f"{arm}+full") for title, arm in RIVALS),
+            *((f"{title}, radius {WIDER}", f"{arm}+eta-{WIDER}") for title, arm in (WITHOUT_AIM[1], *RIVALS)),
+            ("Anti-Diff, as released", "anti-diffusion+released"),
         )
     ),
     (),
     over(BOTH, ALL),
 )
+"""As released, Anti-Diffusion centres its ball anew on what it has perturbed already."""
 
 SHARPER = Table(
     "guidance",

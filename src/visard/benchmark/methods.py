@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -17,10 +17,10 @@ from visard.errors import InputError
 from visard.faces.detector import Face
 from visard.protection.methods import METHODS
 
-CLEAN_TOO, RELEASED, ETA, ROUNDS = MARKS = ("clean", "released", "eta", "rounds")
-"""What may follow the name of an arm of PERTURBED, each after a plus and in this order."""
-NUMBERED = (ETA, ROUNDS)
-"""Marks with a dash and a number, written as those of variants."""
+CLEAN_TOO, RELEASED, FULL, ETA = MARKS = ("clean", "released", "full", "eta")
+"""What may follow the name of an arm of PERTURBED, each after a plus and in this order; "eta" as "eta-X"."""
+OF_THE_MODEL = ("map_side", "learning_rate")
+"""Settings of methods that go by the base model: a kit's stand where all others are the paper's."""
 
 ARMS = {
     "none": "no defence: DreamBooth in the turns of Algorithm 1",
@@ -36,7 +36,8 @@ ARMS = {
     **{name: f"photos that visard protect perturbs with {method}" for name, method in PERTURBED.items()},
     "METHOD+clean": "such a method, its victim trained on as many clean photos besides",
     "METHOD+released": "such a method as its public code has it, where that is known to differ",
-    "METHOD+eta-X, METHOD+rounds-N": "such a method with another radius, or number of rounds if it has some",
+    "METHOD+full": "such a method with all the steps of its paper, where the kit has fewer",
+    "METHOD+eta-X": "such a method with another radius",
     "attributes": "nothing trained: the base model, told in words what the person looks like",
     "pixelate-N, blur-N": "the pictures of none with the faces covered",
     "strangers, strangers-ARM": "another person's pictures of none, or of ARM: linked by chance alone",
@@ -50,14 +51,15 @@ class Method:
     """An arm, and what it does besides: perturb X_0 before it trains, or use only the first surrogates.
 
     Of perturbed photos a victim sees these alone, as their papers have it, or, `clean_too`, X_c as well
-    (decision 15). protection: settings of `visard protect` on top of the protocol's. half: X_0 alone,
-    unperturbed. surrogates: how many; 0: all.
+    (decision 15). protection: settings of `visard protect` on top of the protocol's. radius: instead of the
+    protocol's, in the same units. half: X_0 alone, unperturbed. surrogates: how many; 0: all.
     """
 
     arm: Arm
     perturb: str = ""
     clean_too: bool = False
     protection: Mapping[str, Any] = field(default_factory=dict)
+    radius: float | None = None
     half: bool = False
     surrogates: int = 0
 
@@ -66,7 +68,7 @@ class Method:
 def find_method(name: str) -> Method:
     """The method of a name: as `arms.arm` has it, a variant ("eta-0.05"), or one of PERTURBED.
 
-    Those are "simac", "simac+clean", "simac+released", "simac+clean+eta-0.1" and so on; "simac@7.5" draws
+    Those are "simac", "simac+clean", "simac+released", "simac+full+eta-0.1" and so on; "simac@7.5" draws
     from the models of "simac". Raises InputError.
     """
     source, at, guidance = name.rpartition(AT)
@@ -93,21 +95,25 @@ def _perturbing(base: str, marks: Sequence[str]) -> Method:
     if set(by_kind) - set(MARKS) or len(by_kind) < len(marks):
         raise InputError(
             f"There is no arm {'+'.join([base, *marks])!r}.",
-            f"After {base} there may be +{CLEAN_TOO}, +{RELEASED}, +{ETA}-X and +{ROUNDS}-N, each once.",
+            f"After {base} there may be +{CLEAN_TOO}, +{RELEASED}, +{FULL} and +{ETA}-X, each once.",
         )
     found = {kind: canonical(by_kind[kind]) for kind in MARKS if kind in by_kind}
-    row = Arm("+".join([base, *found.values()]), "trained", SETTINGS)
-    numbers = {kind: float(found[kind].partition("-")[2]) for kind in NUMBERED if kind in found}
-    return Method(row, PERTURBED[base], CLEAN_TOO in found, _protection(base, RELEASED in found, numbers))
+    return Method(
+        Arm("+".join([base, *found.values()]), "trained", SETTINGS),
+        perturb=PERTURBED[base],
+        clean_too=CLEAN_TOO in found,
+        protection=_protection(base, RELEASED in found, FULL in found),
+        radius=float(found[ETA].partition("-")[2]) if ETA in found else None,
+    )
 
 
 def _kind(mark: str) -> str:
     """Which of MARKS it is, "" for none."""
     kind, dash, _ = mark.partition("-")
-    return kind if bool(dash) == (kind in NUMBERED) else ""
+    return kind if bool(dash) == (kind == ETA) else ""
 
 
-def _protection(base: str, released: bool, numbers: Mapping[str, float]) -> dict[str, Any]:
+def _protection(base: str, released: bool, full: bool) -> dict[str, Any]:
     """Settings of a protection from what follows an arm's name. Raises InputError for what it has not."""
     method, settings = METHODS[PERTURBED[base]], dict[str, Any]()
     if released:
@@ -117,13 +123,13 @@ def _protection(base: str, released: bool, numbers: Mapping[str, float]) -> dict
                 f"Leave out +{RELEASED}.",
             )
         settings["fidelity"] = "released"
-    if ETA in numbers:
-        settings["radius"] = numbers[ETA]
-    if ROUNDS in numbers:
-        options = getattr(method, "options_type", None)
-        if options is None or ROUNDS not in {each.name for each in fields(options)}:
-            raise InputError(f"{base} does not work in rounds.", f"Leave out +{ROUNDS}-N.")
-        settings["methods"] = {PERTURBED[base]: {ROUNDS: int(numbers[ROUNDS])}}
+    if full:
+        if method.options_type is None:
+            raise InputError(f"{base} has no steps to take more of.", f"Leave out +{FULL}.")
+        own = {
+            name: value for name, value in asdict(method.options_type()).items() if name not in OF_THE_MODEL
+        }
+        settings["methods"] = {PERTURBED[base]: own}
     return settings
 
 

@@ -313,7 +313,8 @@ class UnitJob:
 
         half, decoupling = len(photos) // 2, self.settings.decoupling
         reference, originals = photos[:half], photos[half:]
-        budget = Budget.of(decoupling.radius, decoupling.step, decoupling.pixel_range)
+        radius = decoupling.radius if self.method.radius is None else self.method.radius
+        budget = Budget.of(radius, decoupling.step, decoupling.pixel_range)
         settings = {
             "method": self.method.perturb,
             "radius": budget.radius,

@@ -61,6 +61,7 @@ class AntiDiffusion(Method):
     title = "Anti-Diffusion"
     paper = "Zheng et al., Anti-Diffusion, AAAI 2025, arXiv 2503.05595"
     budget = Budget(radius=0.05, step=0.002)
+    options_type = AntiDiffusionOptions
     released = (
         "the ball is centred anew on the photo as every protecting finds it: six radii of drift in all",
         "half of the attention heads are left out",
@@ -69,7 +70,7 @@ class AntiDiffusion(Method):
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        self.options = options = task.options(AntiDiffusionOptions)
+        self.options = options = task.options(self.options_type)
         self.each = 1 + options.epochs
         self.rounds = len(task.originals) * self.each
         prompts = max(1, options.epochs)  # nothing follows the last words of a photo: they are not tuned

@@ -38,10 +38,11 @@ class Caat(Method):
     title = "CAAT"
     paper = "Xu et al., Perturbing Attention Gives You More Bang for the Buck, CVPR 2024, arXiv 2404.15081"
     budget = Budget(radius=0.05, step=0.005)
+    options_type = CaatOptions
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        options = task.options(CaatOptions)
+        options = task.options(self.options_type)
         self.rounds = self.steps = options.steps
         named = task.backbone.unet.named_parameters()
         self.parameters = {name: each for name, each in named if any(part in name for part in TRAINED)}

@@ -35,11 +35,12 @@ class Fsmg(Method):
     title = "FSMG"
     paper = "Van Le et al., Anti-DreamBooth, ICCV 2023, arXiv 2303.15433"
     budget = Budget(radius=0.05, step=0.005)
+    options_type = FsmgOptions
     needs_class_pictures = True
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        self.options = task.options(FsmgOptions)
+        self.options = task.options(self.options_type)
         self.rounds = self.steps = self.options.surrogate_steps + self.options.pgd_steps
         settings = replace(
             task.settings.surrogate, batch=self.options.batch, class_batch=self.options.class_batch

@@ -25,6 +25,8 @@ class Method(ABC):
     released: ClassVar[tuple[str, ...]] = ()
     """What its public code does otherwise, and fidelity = "released" does too; empty: nothing known."""
     needs_class_pictures: ClassVar[bool] = False
+    options_type: ClassVar[type[Any] | None] = None
+    """A dataclass of what it can be told, with the paper's numbers; None: nothing."""
 
     rounds: int
     steps: int
