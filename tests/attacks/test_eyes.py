@@ -50,7 +50,7 @@ def test_where_no_face_is_found_recognisers_see_nothing() -> None:
     assert not seen[CONTEXT].rows[1].any()  # the face could not be masked: the context would hold it
     nothing = lenses().look(colours(BLACK), AS_IT_IS, ["colour", CONTEXT])
     assert not nothing["colour"].rows.any()
-    assert not lenses().enrol(colours(BLACK, BLACK), ["colour"])["colour"].any()
+    assert not lenses().enrol(colours(BLACK, BLACK), AS_IT_IS, ["colour"])["colour"].any()
 
 
 def test_the_context_does_not_depend_on_the_face() -> None:
@@ -62,7 +62,7 @@ def test_the_context_does_not_depend_on_the_face() -> None:
 
 
 def test_a_gallery_entry_is_the_mean_of_a_persons_photos() -> None:
-    entry = lenses().enrol(colours(RED, GREEN, BLACK), ["colour"])["colour"]
+    entry = lenses().enrol(colours(RED, GREEN, BLACK), AS_IT_IS, ["colour"])["colour"]
     assert torch.allclose(entry, torch.tensor([0.5**0.5, 0.5**0.5, 0.0]), atol=1e-4)
 
 
@@ -86,14 +86,14 @@ def test_a_tuned_recogniser_sees_pictures_and_its_original_the_gallery() -> None
     eyes = lenses()
     people = [(colours(GREEN), colours(RED, RED)), (colours(RED), colours(GREEN, GREEN))]
     before = float(eyes.look(colours(RED), AS_IT_IS, ["colour"])["colour"].rows[0] @ torch.tensor(GREEN))
-    name = eyes.tuned("colour", Lesson(people, torch.empty(0, 3), AS_IT_IS, 200, 0))
+    name = eyes.tuned("colour", Lesson(people, AS_IT_IS, 200, 0))
     assert name is not None
     assert "colour" in name
-    entry = eyes.enrol(colours(GREEN), [name])[name]
+    entry = eyes.enrol(colours(GREEN), AS_IT_IS, [name])[name]
     assert torch.allclose(entry, torch.tensor(GREEN), atol=1e-4)
     assert float(eyes.look(colours(RED), AS_IT_IS, [name])[name].rows[0] @ entry) > before + 0.1
     assert list(eyes.faces) == ["colour"]  # T0 to T3 do not have it
-    unseen = Lesson([(colours(BLACK), colours(BLACK))], torch.empty(0, 3), AS_IT_IS, 10, 0)
+    unseen = Lesson([(colours(BLACK), colours(BLACK))], AS_IT_IS, 10, 0)
     assert eyes.tuned("colour", unseen) is None
 
 

@@ -34,6 +34,8 @@ def tier(linked: float) -> AttackTier:
         train=0,
         first=share,
         matched=share,
+        ever=share,
+        at_rate=None,
         control=None,
         false_positives=None,
         together=[],

@@ -26,6 +26,8 @@ FIRST = AttackTier(
     train=0,
     first=replace(SHARE, value=0.5),
     matched=SHARE,
+    ever=replace(SHARE, value=0.55),
+    at_rate=replace(SHARE, value=0.35),
     control=Estimate(0.0, 0.0, 0.01, 20, "subjects"),
     false_positives=Estimate(0.06, 0.03, 0.1, 20, "subjects"),
     together=[],
@@ -53,8 +55,11 @@ def test_the_page_leads_with_who_knows_the_tool_and_shows_chance() -> None:
     assert "on 20 other people; from T4 on it learned from 30 others" in page
     assert "**The headline is T4**" in page
     assert page.count("- none: At attack tier T4") == 1
-    assert "with 16 pictures and 30 people's models, at a false-positive rate of 0.05" in page
-    assert "Learning from 15 people's 30%." in page
+    assert (
+        "with 16 pictures a search and 30 people's models, at a threshold set for a false-positive rate"
+        in page
+    )
+    assert "What is chosen when it learns from 15 people's 30%." in page
     assert "- Caution, none at T4: it links 40%, and 30% when it learns from 15 people instead of 30" in page
     assert "- Caution, none at T4: 20 people to set the threshold by" in page
     assert "- Caution, none at T4: 40% of the searches for somebody who is not enrolled name somebody" in page
@@ -67,7 +72,7 @@ def test_the_page_leads_with_who_knows_the_tool_and_shows_chance() -> None:
 def test_without_it_there_is_no_headline() -> None:
     page = attackers.markdown({"none": [FIRST]})
     assert "headline" not in page
-    assert "at a false-positive rate of 0.05" in FIRST.claim
+    assert "for a false-positive rate of 0.05" in FIRST.claim
 
 
 def test_a_stronger_attack_that_links_less_is_said() -> None:
@@ -78,5 +83,7 @@ def test_a_stronger_attack_that_links_less_is_said() -> None:
 
 def test_figures_for_programs() -> None:
     lines = attackers.as_csv({"none": [FIRST, LEARNED]}).splitlines()
-    assert lines[0].startswith("arm,tier,linked,low,high,first,false_positives,people,gallery,dev,train,k")
-    assert lines[2] == "none,T4,0.4,0.2,0.6,0.5,0.4,20,132,20,30,16,0.05,all; 16 pictures"
+    assert lines[0].startswith(
+        "arm,tier,linked,low,high,ever,at_rate,first,false_positives,people,gallery,dev,train,k"
+    )
+    assert lines[2] == "none,T4,0.4,0.2,0.6,0.55,0.35,0.5,0.4,20,132,20,30,16,0.05,all; 16 pictures"

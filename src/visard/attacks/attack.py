@@ -78,13 +78,10 @@ def _judged(
     bench = _Bench(attacker)
     found, limits = bench.searches(plan), bench.thresholds(plan)
     control, false_positives = bench.controls(plan, limits)
-    together = []
-    if tier == "T3":
-        for k in attacker.sizes(plan.source):
-            best = max(attacker.pooled(plan, k), key=lambda each: attacker.measure(each).strength)
-            together.append(
-                TakenTogether(k, str(best), bench.linked(bench.searches(best), bench.thresholds(best)))
-            )
+    together = [
+        TakenTogether(each.k, str(each), bench.linked(bench.searches(each), bench.thresholds(each)))
+        for each in attacker.together(tier, plan, before)
+    ]
     return AttackTier(
         tier=tier,
         description=f"{MEANING[tier]}: {plan}",
@@ -102,6 +99,8 @@ def _judged(
         train=len(evidence.parties["train"]) if tier >= LEARNED else 0,
         first=bench.share(found.naming, found.owner, -torch.inf, torch.full((settings.draws,), -torch.inf)),
         matched=bench.share(found.own, found.owner, limits.match, limits.match_draws),
+        ever=bench.ever(found, limits),
+        at_rate=bench.at_rate(plan, found),
         control=control,
         false_positives=false_positives,
         together=together,
@@ -137,16 +136,30 @@ class _Bench:
 
     def thresholds(self, plan: Plan) -> Thresholds:
         """Thresholds by the development people, who are not enrolled there."""
-        return thresholds(
-            search(plan, self.evidence, "dev", "test"),
-            fpir=self.fpir,
-            fmr=self.settings.fmr,
-            draws=self.settings.draws,
-            generator=self.generator,
-        )
+        return self._thresholds(search(plan, self.evidence, "dev", "test"))
 
     def linked(self, found: Searches, limits: Thresholds) -> Estimate:
         return self.share(found.naming, found.owner, limits.search, limits.search_draws)
+
+    def ever(self, found: Searches, limits: Thresholds) -> Estimate:
+        """Share of people whom at least one of their searches links."""
+        people, owner = torch.unique(found.owner, return_inverse=True)
+        nothing = torch.full((len(people),), -torch.inf, dtype=found.naming.dtype)
+        best = nothing.scatter_reduce(0, owner, found.naming, "amax")
+        return self.share(best, people, limits.search, limits.search_draws)
+
+    def at_rate(self, plan: Plan, found: Searches) -> Estimate | None:
+        """What is linked were the threshold set on these very people, whose own entries are taken out."""
+        if self.people < 2:
+            return None
+        limits = self._thresholds(search(plan, self.evidence, "test", "test", enrolled=False))
+        return self.linked(found, limits)
+
+    def _thresholds(self, strangers: Searches) -> Thresholds:
+        settings = self.settings
+        return thresholds(
+            strangers, fpir=self.fpir, fmr=settings.fmr, draws=settings.draws, generator=self.generator
+        )
 
     def controls(self, plan: Plan, limits: Thresholds) -> tuple[Estimate | None, Estimate | None]:
         """Other people's pictures in a person's place: how often they name the person, and anybody."""

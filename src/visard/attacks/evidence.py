@@ -53,7 +53,7 @@ class Evidence:
         }
         self._sights: dict[tuple[Party, str, str, str], Sight] = {}
         self._owners: dict[tuple[Party, str], Tensor] = {}
-        self._entries: dict[tuple[str, str], Tensor] = {}
+        self._entries: dict[tuple[str, str, str], Tensor] = {}
 
     def learning_from(self, people: int) -> Evidence:
         """The same, had the attacker only the first so many training people; what was seen stays seen."""
@@ -69,8 +69,7 @@ class Evidence:
                 fewer._owners[party, source] = owner[kept]
                 fewer._sights[party, source, view, matcher] = Sight(sight.rows[kept], sight.quality[kept])
         fewer._entries = {
-            (party, matcher): entry[:people] if party == "train" else entry
-            for (party, matcher), entry in self._entries.items()
+            key: entry[:people] if key[0] == "train" else entry for key, entry in self._entries.items()
         }
         return fewer
 
@@ -106,9 +105,9 @@ class Evidence:
             for party in parties
         )
 
-    def templates(self, party: Party, matcher: str) -> Tensor:
-        """The gallery (S + N, D) in which a party's people are searched."""
-        return joined_rows([self._entry(party, matcher), self.strangers(matcher)])
+    def templates(self, party: Party, matcher: str, view: str = AS_IT_IS) -> Tensor:
+        """The gallery (S + N, D) in which a party's people are searched, after a preprocessing."""
+        return joined_rows([self.prototypes(party, matcher, view), self._entry(STRANGERS, matcher, view)])
 
     def absent(self, party: Party, gallery: int) -> Tensor:
         """(S, gallery) whom a search with a person's pictures must not find: somebody else they show."""
@@ -118,30 +117,26 @@ class Evidence:
                 found[person, shown] = True
         return found
 
-    def strangers(self, matcher: str) -> Tensor:
-        """(N, D): the gallery's strangers."""
-        return self._entry(STRANGERS, matcher)
-
-    def prototypes(self, party: Party, matcher: str) -> Tensor:
+    def prototypes(self, party: Party, matcher: str, view: str = AS_IT_IS) -> Tensor:
         """(S, D): each person's real photos."""
-        return self._entry(party, matcher)
+        return self._entry(party, matcher, view)
 
     def tune(self, matcher: str, source: str, view: str, steps: int, seed: int) -> str | None:
         """Fine-tune a recogniser on the training people; the name it now goes by, None if it cannot be."""
         people = [(read(each.photos), read(each.pictures[source])) for each in self.parties["train"]]
-        return self.eyes.tuned(matcher, Lesson(people, self.strangers(matcher), view, steps, seed))
+        return self.eyes.tuned(matcher, Lesson(people, view, steps, seed))
 
-    def _entry(self, party: str, matcher: str) -> Tensor:
-        if (party, matcher) not in self._entries:
+    def _entry(self, party: str, matcher: str, view: str) -> Tensor:
+        if (party, matcher, view) not in self._entries:
             together = self._companions(matcher)
             rows: dict[str, list[Tensor]] = {name: [] for name in together}
             for index, each in enumerate(self.photos[party]):
-                for name, entry in self.eyes.enrol(read(each), together).items():
+                for name, entry in self.eyes.enrol(read(each), view, together).items():
                     rows[name].append(entry[None])
-                self.progress(f"real photos ({party})", index + 1, len(self.photos[party]))
+                self.progress(f"real photos ({party}), {view}", index + 1, len(self.photos[party]))
             for name, parts in rows.items():
-                self._entries[party, name] = F.normalize(joined_rows(parts), dim=1)
-        return self._entries[party, matcher]
+                self._entries[party, name, view] = F.normalize(joined_rows(parts), dim=1)
+        return self._entries[party, matcher, view]
 
     def _companions(self, matcher: str) -> list[str]:
         """Matchers that look together, as faces are found once for all; a fine-tuned one comes alone."""

@@ -32,13 +32,12 @@ class Sight:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a recogniser is fine-tuned on: people's (photos, pictures), seen after a preprocessing.
+    """What a recogniser is fine-tuned on: people's (photos, pictures), these seen after a preprocessing.
 
-    strangers (N, D): gallery entries that are nobody of them.
+    The gallery is not: an attacker who learned which entries to leave alone would know too much.
     """
 
     people: Sequence[tuple[Tensor, Tensor]]
-    strangers: Tensor
     view: str
     steps: int
     seed: int
@@ -55,8 +54,8 @@ class Eyes(Protocol):
         """Each matcher's sight of pictures (P, 3, H, W) after a preprocessing."""
         ...
 
-    def enrol(self, photos: Tensor, matchers: Sequence[str]) -> dict[str, Tensor]:
-        """A person's gallery entry (D,) for each matcher, zero if it sees nothing."""
+    def enrol(self, photos: Tensor, view: str, matchers: Sequence[str]) -> dict[str, Tensor]:
+        """A person's gallery entry (D,) for each matcher after a preprocessing, zero if it sees nothing."""
         ...
 
     def tuned(self, matcher: str, lesson: Lesson) -> str | None:
@@ -75,7 +74,7 @@ class Embeddings:
         rows = F.normalize(pictures.float(), dim=1)
         return dict.fromkeys(matchers, Sight(rows, rows.norm(dim=1)))
 
-    def enrol(self, photos: Tensor, matchers: Sequence[str]) -> dict[str, Tensor]:
+    def enrol(self, photos: Tensor, view: str, matchers: Sequence[str]) -> dict[str, Tensor]:
         return dict.fromkeys(matchers, reference_embedding(photos.float()))
 
     def tuned(self, matcher: str, lesson: Lesson) -> str | None:
@@ -109,8 +108,8 @@ class Lenses:
     def look(self, pictures: Tensor, view: str, matchers: Sequence[str]) -> dict[str, Sight]:
         return self._look(pictures, view, {name: self.probes.get(name) for name in matchers})
 
-    def enrol(self, photos: Tensor, matchers: Sequence[str]) -> dict[str, Tensor]:
-        seen = self._look(photos, AS_IT_IS, {name: self.recognizers.get(name) for name in matchers})
+    def enrol(self, photos: Tensor, view: str, matchers: Sequence[str]) -> dict[str, Tensor]:
+        seen = self._look(photos, view, {name: self.recognizers.get(name) for name in matchers})
         return {name: reference_embedding(sight.rows) for name, sight in seen.items()}
 
     def tuned(self, matcher: str, lesson: Lesson) -> str | None:
@@ -122,7 +121,7 @@ class Lenses:
         crops, labels = [], []
         prototypes: list[Tensor] = []
         for photos, pictures in lesson.people:
-            prototype = self.enrol(photos, [matcher])[matcher]
+            prototype = self.enrol(photos, AS_IT_IS, [matcher])[matcher]
             found = self._crops(pictures, lesson.view, original)
             if len(found) and bool(prototype.any()):
                 crops.append(found)
@@ -135,7 +134,7 @@ class Lenses:
             original,
             torch.cat(crops),
             torch.cat(labels),
-            joined_rows([torch.stack(prototypes), lesson.strangers]),
+            torch.stack(prototypes),
             steps=lesson.steps,
             generator=torch.Generator().manual_seed(lesson.seed),
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from visard.attacks.inputs import PUBLISHED, AttackSettings, Knowledge, Known, S
 from visard.attacks.result import AttackTier
 from visard.audit.inputs import Person
 from visard.errors import InputError
-from visard.images import has_pictures, read_folder, stacked
+from visard.images import has_pictures, picture_files, read_folder, stacked
 from visard.progress import Progress, silent
 
 PHOTOS, PICTURES = "photos", "pictures"
@@ -35,6 +36,7 @@ def attack_people(
 
     Raises InputError.
     """
+    _check_apart(people, gallery, attacker / DEV, attacker / TRAIN)
     subjects = known_people(people)
     train = known_people(attacker / TRAIN) if max(tiers, default="") >= "T4" else {}
     return attack(
@@ -46,6 +48,28 @@ def attack_people(
         settings=settings,
         progress=progress,
     )
+
+
+def _check_apart(*places: Path) -> None:
+    """Raise InputError where one photo stands in two of these folders of people, under whatever names."""
+    seen: dict[str, Path] = {}
+    for place in places:
+        found = {hashlib.sha256(file.read_bytes()).hexdigest(): file.parent for file in _photos_of(place)}
+        for photo, folder in found.items():
+            if photo in seen:
+                raise InputError(
+                    f"A photo in {folder} also stands in {seen[photo]}.",
+                    "People under attack, the gallery's strangers and the attacker's own must be different.",
+                )
+        seen |= found
+
+
+def _photos_of(place: Path) -> Iterator[Path]:
+    """The files of everybody's real photos in a folder of people, or of strangers."""
+    for person in _folders(place) if place.is_dir() else ():
+        photos = person / PHOTOS if (person / PHOTOS).is_dir() else person
+        for folder in (photos, *filter(Path.is_dir, photos.rglob("*"))):
+            yield from picture_files(folder)
 
 
 def known_people(folder: Path) -> dict[str, Known]:

@@ -76,14 +76,13 @@ def learn(
     generated: Tensor,
     owner: Tensor,
     prototypes: Tensor,
-    strangers: Tensor,
     folds: int,
     generator: torch.Generator,
 ) -> LinearMap | None:
-    """The map that best tells held-out people from one another and from strangers, fitted on everybody.
+    """The map that best tells held-out people from one another and from the others, fitted on everybody.
 
-    generated (N, D), owner (N,) in 0..S-1, prototypes (S, D) and strangers (M, D) of real photos. None with
-    fewer than three people of whom anything is seen.
+    generated (N, D), owner (N,) in 0..S-1, prototypes (S, D) of real photos. None with fewer than three
+    people of whom anything is seen.
     """
     usable = generated.any(1) & prototypes[owner].any(1)
     generated, owner = generated[usable], owner[usable]
@@ -93,7 +92,7 @@ def learn(
     order = people[torch.randperm(len(people), generator=generator)]
     held_out = [part for part in order.tensor_split(min(folds, len(people))) if len(part)]
     tried = [(name, strength) for name, (_, strengths) in FITS.items() for strength in strengths]
-    best = max(tried, key=lambda each: _validated(each, generated, owner, prototypes, strangers, held_out))
+    best = max(tried, key=lambda each: _validated(each, generated, owner, prototypes, held_out))
     return fit(*best, generated, prototypes[owner])
 
 
@@ -102,16 +101,15 @@ def _validated(
     generated: Tensor,
     owner: Tensor,
     prototypes: Tensor,
-    strangers: Tensor,
     folds: Sequence[Tensor],
 ) -> float:
-    """Decidability of people the map was not fitted on, among them and strangers; mean over the folds."""
+    """Decidability of people the map was not fitted on, among everybody; mean over the folds."""
     figures = []
     for held_out in folds:
         out = torch.isin(owner, held_out)
         found = fit(*way, generated[~out], prototypes[owner[~out]])
-        gallery = found.template(torch.cat([prototypes[held_out], strangers]))
-        scores = found.probe(generated[out]) @ gallery.T
-        own = F.pad(owner[out][:, None] == held_out, (0, len(strangers)))
+        everybody = torch.cat(list(folds))
+        scores = found.probe(generated[out]) @ found.template(prototypes[everybody]).T
+        own = owner[out][:, None] == everybody
         figures.append(decidability(scores[own], scores[~own]))
     return sum(figures) / len(figures)

@@ -21,7 +21,10 @@ from visard.attacks.views import AS_IT_IS
 
 @dataclass(frozen=True)
 class Plan:
-    """Matchers, weights of their standardised scores (none: equal), views that are averaged, k and maps."""
+    """Matchers, weights of their standardised scores (none: equal), views that are averaged, k and maps.
+
+    photos: the view through which the gallery is seen.
+    """
 
     matchers: tuple[str, ...]
     weights: tuple[float, ...] = ()
@@ -30,6 +33,7 @@ class Plan:
     k: int = 1
     pooling: Pooling = "mean"
     maps: Mapping[str, LinearMap] = field(default_factory=dict)
+    photos: str = AS_IT_IS
 
     def __str__(self) -> str:
         names = [
@@ -40,6 +44,8 @@ class Plan:
             parts.append("weights " + ", ".join(f"{weight:.2g}" for weight in self.weights))
         if self.views != (AS_IT_IS,):
             parts.append(" + ".join(self.views))
+        if self.photos != AS_IT_IS:
+            parts.append(f"gallery {self.photos}")
         if self.source != PUBLISHED:
             parts.append(f"{self.source} pictures")
         parts.append("1 picture" if self.k == 1 else f"{self.k} pictures, {self.pooling}")
@@ -73,7 +79,8 @@ def matcher_scores(plan: Plan, evidence: Evidence, probes: Party, gallery: Party
     groups, _ = groups_of(evidence.owner(probes, plan.source), plan.k)
     columns = []
     for matcher in plan.matchers:
-        sight, templates = seen(plan, evidence, probes, matcher), evidence.templates(gallery, matcher)
+        sight = seen(plan, evidence, probes, matcher)
+        templates = evidence.templates(gallery, matcher, plan.photos)
         if matcher in plan.maps:
             mapped = plan.maps[matcher]
             sight, templates = Sight(mapped.probe(sight.rows), sight.quality), mapped.template(templates)

@@ -20,11 +20,13 @@ MEANING = {
     "T2": "preprocessing, restoration and purification of the pictures",
     "T3": "several of a person's published pictures together",
     "T4": "maps, a comparator and a fine-tuned recogniser learned from other people's models",
-    "T5": "the model file: more pictures, of more prompts, than were published",
+    "T5": "more pictures, of more prompts, drawn from a leaked model file",
 }
 TIERS = tuple(MEANING)
 RISE = 0.05
 """Of the share linked, with twice the people to learn from, that is taken for a rise."""
+LAX = 2.0
+"""Times the rate at which people who are not enrolled may be named before a threshold is distrusted."""
 LEARNED = "T4"
 """The first tier that learns from people."""
 
@@ -72,12 +74,14 @@ class LearnedFrom:
 class AttackTier(TierResult):
     """A tier's strongest attack on the development people, as it did on the people under attack.
 
-    linked: share of people named first and above the threshold at `fpir`; first: share named first, whatever
-    the score; matched: TMR at `fmr`. A person with several probes counts with their share. control: share
-    named by the pictures of another of the people, whose own entry is left out; false_positives: share of
-    such searches that name anybody, which should be near `fpir`. dev: people by whom the attack was chosen
-    and the threshold set, at the finest rate they can show where that is above `asked_fpir`; train: people
-    learned from.
+    linked: share of searches that name the person first and above the threshold at `fpir`, mean over people,
+    who with all pictures in one search are linked or not; ever: share of people whom at least one of their
+    searches links; at_rate: `linked` with a threshold set on these very people, at which `fpir` holds for
+    them; first: share named first, whatever the score; matched: TMR at `fmr`. control: share named by the
+    pictures of another of the people, whose own entry is left out; false_positives: share of such searches
+    that name anybody, which should be near `fpir`. dev: people by whom the attack was chosen and the
+    threshold set, at the finest rate they can show where that is above `asked_fpir`; train: people learned
+    from.
     """
 
     attack: str
@@ -91,6 +95,8 @@ class AttackTier(TierResult):
     train: int
     first: Estimate
     matched: Estimate
+    ever: Estimate
+    at_rate: Estimate | None
     control: Estimate | None
     false_positives: Estimate | None
     together: list[TakenTogether]
@@ -103,9 +109,9 @@ class AttackTier(TierResult):
         pictures = "1 picture" if self.k == 1 else f"{self.k} pictures"
         learned = f" and {self.train} people's models" if self.train else ""
         return (
-            f"At attack tier {self.tier}, in a gallery of {self.gallery}, with {pictures}{learned}, at a "
-            f"false-positive rate of {self.fpir:g}, {share(self.linked)} of {self.people} people are linked, "
-            f"by {self.attack}."
+            f"At attack tier {self.tier}, in a gallery of {self.gallery}, with {pictures} a search{learned}, "
+            f"at a threshold set for a false-positive rate of {self.fpir:.2g}, {share(self.linked)} of the "
+            f"searches with {self.people} people's pictures name the person, by {self.attack}."
         )
 
     @property
@@ -122,7 +128,7 @@ class AttackTier(TierResult):
                 f"{self.false_positives.value:.0%} of the searches for somebody who is not enrolled name "
                 f"somebody, where {self.fpir:.2g} were allowed: the threshold does not hold on these people."
             )
-        if self.control is not None and self.control.low > self.fpir:
+        if self.control is not None and self.control.low > self.fpir / (self.gallery - 1):
             found.append(
                 f"{self.control.value:.0%} of the people are named by pictures of another of them: something "
                 "but the person links these pictures."
@@ -142,8 +148,11 @@ class AttackTier(TierResult):
 
     @property
     def at_chance(self) -> bool:
-        """Whether the pictures of people who are not enrolled name somebody no more often than they may."""
-        return self.false_positives is None or self.false_positives.low <= self.fpir
+        """Whether the pictures of people who are not enrolled name somebody about as often as they may.
+
+        An interval would not tell: of twenty people it reaches down to nearly nothing whatever is seen.
+        """
+        return self.false_positives is None or self.false_positives.value <= LAX * self.fpir
 
 
 def as_tree(found: Sequence[AttackTier]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -50,9 +51,38 @@ class Thresholds:
 def finest(rate: float, people: int) -> float:
     """The false-positive rate that is asked for, or the finest one that so many people can show.
 
-    However many searches each of them makes: those of one person err together.
+    However many searches each of them makes: those of one person err together. Above the highest score of n
+    people there is one newcomer in n + 1.
     """
-    return max(rate, 1 / people)
+    return max(rate, 1 / (people + 1))
+
+
+def limits_by_others(tops: Tensor, owner: Tensor, passing: float) -> Tensor:
+    """The threshold that each person's searches meet where all others set it: tops, owner (Q,) -> (S,).
+
+    passing: share of the others' searches that pass, rounded up.
+    """
+    limits = []
+    for person in range(int(owner.max()) + 1):
+        others = tops[owner != person]
+        passed = min(math.ceil(passing * len(others) - 1e-9), len(others) - 1)
+        limits.append(others.topk(passed + 1).values[-1] if len(others) else tops.new_tensor(torch.inf))
+    return torch.stack(limits)
+
+
+def passing_share(tops: Tensor, owner: Tensor, rate: float) -> float:
+    """The share of these searches to let pass so that no more than `rate` of a newcomer's do.
+
+    tops (Q,): the highest scores of searches by people who are not enrolled, owner (Q,): whose each is. Found
+    on everybody in turn as the newcomer among the others; nothing passes where less would not do.
+    """
+    people, owner = torch.unique(owner, return_inverse=True)
+    everyone = 1 / torch.bincount(owner).double()[owner] / len(people)
+    for passed in range(int(rate * len(tops) + 1e-9), 0, -1):
+        named = tops > limits_by_others(tops, owner, passed / len(tops))[owner]
+        if float(everyone[named].sum()) <= rate + 1e-9:
+            return passed / len(tops)
+    return 0.0
 
 
 def thresholds(
@@ -64,9 +94,10 @@ def thresholds(
     whose = strangers.owner[:, None].expand_as(pairs)
     people, owner = torch.unique(strangers.owner, return_inverse=True)
     weights = group_weights(len(people), draws, generator)
+    passing = passing_share(tops, owner, fpir)
     return Thresholds(
-        search=threshold_at(tops, fpir),
-        search_draws=redrawn(tops, owner, weights, fpir),
+        search=threshold_at(tops, passing),
+        search_draws=redrawn(tops, owner, weights, passing),
         match=threshold_at(pairs[finite], fmr),
         match_draws=redrawn(pairs[finite], torch.searchsorted(people, whose[finite]), weights, fmr),
     )

@@ -16,7 +16,7 @@ from visard.storage import atomic_write
 KEY = "key"
 PROPERTIES = ("claim", "cautions")
 """Of a tier, that its figures give."""
-ESTIMATES = ("control", "false_positives")
+ESTIMATES = ("at_rate", "control", "false_positives")
 """Of a tier, that may be None."""
 
 

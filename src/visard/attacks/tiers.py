@@ -15,9 +15,8 @@ from visard.attacks.inputs import AttackSettings
 from visard.attacks.maps import LinearMap, learn
 from visard.attacks.plan import Plan, matcher_scores, search, seen, standardised_each
 from visard.attacks.result import Tried
-from visard.attacks.searches import decidability, finest
+from visard.attacks.searches import decidability, finest, limits_by_others, passing_share
 from visard.attacks.views import AS_IT_IS
-from visard.metrics.verification import threshold_at
 
 BEST_VIEWS = 3
 """How many of the best views are averaged with the picture as it is."""
@@ -39,6 +38,10 @@ class Attacker:
     def __init__(self, evidence: Evidence, settings: AttackSettings, leaked: Iterable[str]) -> None:
         self.evidence, self.settings, self.leaked = evidence, settings, list(leaked)
         self.eyes = evidence.eyes
+        self._learned_maps: dict[
+            tuple[str, str, tuple[str, ...], str, tuple[int, ...]], LinearMap | None
+        ] = {}
+        self._names: dict[tuple[str, str, str], str | None] = {}
 
     def choose(self, tier: str, before: Plan | None) -> Choice:
         """The strongest of the tier's candidates and of what came before."""
@@ -54,14 +57,35 @@ class Attacker:
         return Choice(best[1], tried)
 
     def measure(self, plan: Plan) -> Tried:
-        """The attack on the development people, who search one another's gallery."""
+        """The attack on the development people, who search one another's gallery.
+
+        Each of them meets a threshold that the others set: a plan is not taken for strong because the
+        threshold happened to be low on these people.
+        """
         found = search(plan, self.evidence, "dev", "dev")
         alone = search(plan, self.evidence, "dev", "dev", enrolled=False)
         others = found.others
-        linked = found.naming > threshold_at(alone.scores.amax(1), self.fpir)
+        tops = alone.scores.amax(1)
+        limits = limits_by_others(tops, alone.owner, passing_share(tops, alone.owner, self.fpir))
+        linked = found.naming > limits[found.owner]
         people = torch.unique(found.owner)
         share = torch.stack([linked[found.owner == person].double().mean() for person in people]).mean()
         return Tried(str(plan), float(share), decidability(found.own, others[others > -torch.inf]))
+
+    def together(self, tier: str, plan: Plan, before: Plan | None) -> list[Plan]:
+        """The strongest attack of the tier for each number of pictures, few to many.
+
+        Of T3, on what was chosen; of T4 those that learn from people, too. None of other tiers.
+        """
+        if before is None or tier not in ("T3", "T4"):
+            return []
+        found = []
+        for k in self.sizes(plan.source):
+            candidates = self.pooled(plan if tier == "T3" else before, k)
+            if tier == "T4":
+                candidates += self._learning(before, k)
+            found.append(max(candidates, key=lambda each: self.measure(each).strength))
+        return found
 
     @property
     def fpir(self) -> float:
@@ -106,10 +130,11 @@ class Attacker:
             yield replace(before, matchers=matchers)
 
     def _views(self, before: Plan) -> Iterator[Plan]:
-        """T2: every preprocessing, then the best of them averaged with the picture as it is."""
+        """T2: every preprocessing, the best one of gallery and pictures, the best ones beside none."""
         single = [replace(before, views=(view,)) for view in self.eyes.views if view != AS_IT_IS]
         yield from single
         ranked = sorted(single, key=lambda plan: self.measure(plan).strength, reverse=True)
+        yield from (replace(plan, photos=plan.views[0]) for plan in ranked[:1])
         for count in range(1, min(BEST_VIEWS, len(ranked)) + 1):
             yield replace(before, views=(AS_IT_IS, *(plan.views[0] for plan in ranked[:count])))
 
@@ -118,10 +143,15 @@ class Attacker:
         yield from chain.from_iterable(self.pooled(before, k) for k in self.sizes(before.source) if k > 1)
 
     def _informed(self, before: Plan) -> Iterator[Plan]:
-        """T4: from the best so far, and from every recogniser looking at most pictures together."""
+        """T4: what learns from people, of every number of pictures."""
+        yield from chain.from_iterable(self._learning(before, k) for k in self.sizes(before.source))
+
+    def _learning(self, before: Plan, k: int) -> Iterator[Plan]:
+        """Of k pictures: from the best so far, and from every recogniser on the pictures as they are."""
+        before = replace(before, k=k, pooling=before.pooling if k > 1 else "mean")
         everything = replace(before, matchers=(*self.eyes.faces, *self.eyes.others), weights=())
-        most = replace(everything, views=(AS_IT_IS,), k=max(self.sizes(before.source)), pooling="mean")
-        for base in [everything] if everything == most else [everything, most]:
+        plain = replace(everything, views=(AS_IT_IS,), photos=AS_IT_IS, pooling="mean")
+        for base in [everything] if everything == plain else [everything, plain]:
             yield from self._learned(base, before.matchers)
         if self.settings.tuning_steps:
             yield from self._tuned(before)
@@ -133,7 +163,14 @@ class Attacker:
             base = replace(before, source=source, k=size)
             for plan in self.pooled(base, size):
                 yield plan
-                yield replace(plan, matchers=tuple(self.eyes.faces), weights=(), maps={}, views=(AS_IT_IS,))
+                yield replace(
+                    plan,
+                    matchers=tuple(self.eyes.faces),
+                    weights=(),
+                    maps={},
+                    views=(AS_IT_IS,),
+                    photos=AS_IT_IS,
+                )
             if all(source in each.pictures for each in self.evidence.parties["train"]):
                 everything = replace(
                     base, matchers=(*self.eyes.faces, *self.eyes.others), weights=(), maps={}, pooling="mean"
@@ -156,33 +193,43 @@ class Attacker:
     def _tuned(self, before: Plan) -> Iterator[Plan]:
         """Each recogniser chosen so far, fine-tuned; alone and beside what was chosen."""
         for original in dict.fromkeys((*self._known(before.matchers), *self.eyes.faces[:1])):
-            name = self.evidence.tune(
-                original, before.source, before.views[0], self.settings.tuning_steps, self.settings.seed
-            )
-            if name is None:
-                continue
-            for k in dict.fromkeys((before.k, max(self.sizes(before.source)))):
-                plan = replace(before, matchers=(name,), weights=(), maps={}, k=k)
+            name = self._fine_tuned(original, before.source, before.views[0])
+            if name is not None:
+                plan = replace(before, matchers=(name,), weights=(), maps={})
                 yield plan
                 yield replace(plan, matchers=(name, *self._known(before.matchers)))
+
+    def _fine_tuned(self, original: str, source: str, view: str) -> str | None:
+        """The name of a fine-tuned recogniser, None where it cannot be; done once."""
+        key = (original, source, view)
+        if key not in self._names:
+            settings = self.settings
+            self._names[key] = self.evidence.tune(*key, settings.tuning_steps, settings.seed)
+        return self._names[key]
 
     def _maps(self, plan: Plan, left_out: Iterable[int] = ()) -> dict[str, LinearMap]:
         """A map for each of the plan's matchers, learned from the training people."""
         maps = {}
-        owner = self.evidence.owner("train", plan.source)
-        kept = ~torch.isin(owner, torch.tensor(list(left_out), dtype=torch.long))
         for matcher in plan.matchers:
-            found = learn(
-                seen(plan, self.evidence, "train", matcher).rows[kept],
-                owner[kept],
-                self.evidence.prototypes("train", matcher),
-                self.evidence.strangers(matcher),
-                self.settings.folds,
-                torch.Generator().manual_seed(self.settings.seed),
-            )
+            found = self._map(matcher, plan, tuple(left_out))
             if found is not None:
                 maps[matcher] = found
         return maps
+
+    def _map(self, matcher: str, plan: Plan, left_out: tuple[int, ...]) -> LinearMap | None:
+        """One matcher's map: it does not depend on how many pictures are looked at; learned once."""
+        key = (matcher, plan.source, plan.views, plan.photos, left_out)
+        if key not in self._learned_maps:
+            owner = self.evidence.owner("train", plan.source)
+            kept = ~torch.isin(owner, torch.tensor(left_out, dtype=torch.long))
+            self._learned_maps[key] = learn(
+                seen(plan, self.evidence, "train", matcher).rows[kept],
+                owner[kept],
+                self.evidence.prototypes("train", matcher, plan.photos),
+                self.settings.folds,
+                torch.Generator().manual_seed(self.settings.seed),
+            )
+        return self._learned_maps[key]
 
     def _compared(self, plan: Plan, people: Iterable[int]) -> Plan:
         """The plan with weights learned on some of the training people."""

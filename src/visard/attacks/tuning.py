@@ -29,9 +29,8 @@ def fine_tune(
 ) -> Recognizer:
     """A copy that takes drawn faces to where real ones lie.
 
-    crops (N, 3, size, size) in [-1, 1] and labels (N,) in 0..S-1 are drawn faces, prototypes (S + M, D) what
-    the original makes of the real photos of these people, then of M others: softmax over SCALE times their
-    cosines.
+    crops (N, 3, size, size) in [-1, 1] and labels (N,) in 0..S-1 are drawn faces, prototypes (S, D) what the
+    original makes of the real photos of these people: softmax over SCALE times their cosines.
     """
     crops, labels, prototypes = (each.to(recognizer.device) for each in (crops, labels, prototypes))
     tuned = copy.deepcopy(recognizer)

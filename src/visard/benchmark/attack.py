@@ -36,7 +36,7 @@ from visard.personalization.record import key_digest
 from visard.progress import Progress, silent
 
 WHOLE = job.Slice()
-RULES = 2
+RULES = 3
 """Raised when attacks come to other figures from the same pictures: what was found before is found anew."""
 MODEL_FILE = "T5"
 """The tier that has the model file; arms that words alone make have none."""
@@ -227,8 +227,9 @@ class Campaign:
         keep(self.file(arm), found, self.key(arm))
 
     def file(self, arm: str) -> Path:
-        """Where the benchmark keeps what the attack on an arm found, up to this tier and of this seed."""
-        return self.out / f"attack-{arm}-{self.highest}-seed-{self.seed}.json"
+        """Where the benchmark keeps what this attack on an arm found."""
+        attacker = f"{self.highest}-dev-{len(self.attackers.dev)}-train-{len(self._learned)}"
+        return self.out / f"attack-{arm}-{attacker}-seed-{self.seed}.json"
 
     def strangers(self, side: int) -> dict[str, Source]:
         """The photos of the gallery's strangers."""
@@ -391,7 +392,9 @@ def _less(allowed: int | None, done: int) -> int | None:
 
 
 def _published(unit: Unit, protocol: Protocol, home: Path) -> Tensor:
-    return torch.cat(list(UnitJob(unit, protocol, home).pictures().values()))
+    """Picture for picture of each prompt: a few of them together are of several prompts."""
+    pictures = list(UnitJob(unit, protocol, home).pictures().values())
+    return torch.stack(pictures, 1).flatten(0, 1)
 
 
 def _clean(out: Path, unit: Unit, side: int) -> Source:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from visard.storage import atomic_write
 
 NAME = "attackers"
 COLUMNS = (
-    *("arm", "tier", "linked", "low", "high", "first", "false_positives"),
+    *("arm", "tier", "linked", "low", "high", "ever", "at_rate", "first", "false_positives"),
     *("people", "gallery", "dev", "train", "k", "fpir", "attack"),
 )
 Found = Mapping[str, Sequence[AttackTier]]
@@ -34,7 +35,12 @@ def write(found: Found, folder: Path) -> list[Path]:
 def markdown(found: Found) -> str:
     """One row an arm, one column a tier; what each tier is, and every caution."""
     tiers = _tiers(found)
-    lines = ["## attackers: share of people linked [95 % interval]", "", _setting(found), ""]
+    lines = [
+        "## attackers: share of searches that link, mean over people [95 % interval]",
+        "",
+        _setting(found),
+        "",
+    ]
     if not found:
         return "\n".join(lines)
     lines += _table(found, _linked)
@@ -42,6 +48,7 @@ def markdown(found: Found) -> str:
         lines += ["", f"**The headline is {LEARNED}**, an attacker who knows the tool:", ""]
         lines += [f"- {arm}: {each.claim}{_fewer(each)}" for arm, each in _of_tier(found, LEARNED)]
     lines += ["", *(f"- {tier}: {MEANING[tier]}" for tier in tiers)]
+    lines += _by_pictures(found)
     for title, figure in BELOW.items():
         lines += ["", f"{title}:", "", *_table(found, figure)]
     lines.append("")
@@ -56,11 +63,11 @@ def as_csv(found: Found) -> str:
     writer.writerow(COLUMNS)
     for arm, results in found.items():
         for each in results:
-            shares = (each.linked.value, each.linked.low, each.linked.high, each.first.value)
-            named = NOTHING if each.false_positives is None else f"{each.false_positives.value:.6g}"
+            shares = [each.linked.value, each.linked.low, each.linked.high, each.ever.value]
+            shares += [_value(each.at_rate), each.first.value, _value(each.false_positives)]
+            figures = [NOTHING if math.isnan(value) else f"{value:.6g}" for value in shares]
             counts = (each.people, each.gallery, each.dev, each.train, each.k)
-            figures = [f"{value:.6g}" for value in shares]
-            writer.writerow([arm, each.tier, *figures, named, *counts, each.fpir, each.attack])
+            writer.writerow([arm, each.tier, *figures, *counts, f"{each.fpir:.6g}", each.attack])
     return text.getvalue()
 
 
@@ -72,7 +79,7 @@ def latex(found: Found) -> str:
         [
             "% Needs \\usepackage{booktabs}.",
             r"\begin{table}",
-            rf"\caption{{Share of people linked. {escaped(_setting(found))}}}",
+            rf"\caption{{Share of searches that link, mean over people. {escaped(_setting(found))}}}",
             rf"\begin{{tabular}}{{l{'r' * len(tiers)}}}",
             r"\toprule",
             " & ".join(["arm", *tiers]) + r" \\",
@@ -84,6 +91,10 @@ def latex(found: Found) -> str:
             "",
         ]
     )
+
+
+def _value(share: Estimate | None) -> float:
+    return math.nan if share is None else share.value
 
 
 def _cautions(found: Found) -> list[str]:
@@ -113,10 +124,25 @@ def _table(found: Found, figure: Callable[[AttackTier], Estimate | None]) -> lis
     ]
 
 
+def _by_pictures(found: Found) -> list[str]:
+    """How much is linked by how many pictures in a search, with what was learned from people and without."""
+    rows = [(arm, each) for arm, results in found.items() for each in results if each.together]
+    sizes = sorted({part.k for _, each in rows for part in each.together})
+    if not sizes:
+        return []
+    lines = ["", "By the number of pictures in a search:", ""]
+    lines += [f"| arm | tier | {' | '.join(map(str, sizes))} |", f"|{'---|' * (len(sizes) + 2)}"]
+    for arm, each in rows:
+        shares = {part.k: part.linked for part in each.together}
+        cells = [_cell(shares.get(size)) for size in sizes]
+        lines.append(f"| {arm} | {each.tier} | {' | '.join(cells)} |")
+    return lines
+
+
 def _fewer(each: AttackTier) -> str:
     """What it links where it learned from fewer people."""
     parts = [f"from {part.people} people's {part.linked.value:.0%}" for part in each.learned_from]
-    return f" Learning {', '.join(parts)}." if parts else ""
+    return f" What is chosen when it learns {', '.join(parts)}." if parts else ""
 
 
 def _tiers(found: Found) -> list[str]:
@@ -124,7 +150,7 @@ def _tiers(found: Found) -> list[str]:
 
 
 def _linked(each: AttackTier) -> Estimate | None:
-    """Share of people linked."""
+    """Share of searches that link."""
     return each.linked
 
 
@@ -138,9 +164,21 @@ def _false_positives(each: AttackTier) -> Estimate | None:
     return each.false_positives
 
 
+def _ever(each: AttackTier) -> Estimate | None:
+    """Share of people linked by at least one of their searches."""
+    return each.ever
+
+
+def _at_rate(each: AttackTier) -> Estimate | None:
+    """What is linked where the false-positive rate holds on these very people."""
+    return each.at_rate
+
+
 BELOW: Mapping[str, Callable[[AttackTier], Estimate | None]] = {
-    "Named first, whatever the score": _first,
     "Searches that name somebody while the person is not enrolled": _false_positives,
+    "Linked, were the threshold set on these very people, so that the rate holds for all tiers": _at_rate,
+    "People linked by at least one of their searches": _ever,
+    "Named first, whatever the score": _first,
 }
 """Tables below the first, by their titles."""
 
@@ -167,6 +205,6 @@ def _setting(found: Found) -> str:
     learned = max(result.train for results in found.values() for result in results)
     models = f"; from {LEARNED} on it learned from {learned} others" if learned else ""
     return (
-        f"{each.people} people, a gallery of {each.gallery}, a false-positive rate of {each.fpir:g}. The "
+        f"{each.people} people, a gallery of {each.gallery}, a false-positive rate of {each.fpir:.2g}. The "
         f"attacker made all choices and set all thresholds on {each.dev} other people{models}."
     )

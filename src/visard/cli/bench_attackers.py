@@ -82,7 +82,7 @@ def attackers(
     hours = catalogue.cost(left.models, campaign.training, campaign.protocol, campaign.own)
     values = {
         "table": table.NAME,
-        "files": [str(file) for file in table.write(found, out / TABLES)],
+        "files": [str(file) for file in table.write(found, out / TABLES)] if found else [],
         "units": campaign.size,
         "left": len(left),
         "core_hours": hours,
