@@ -49,13 +49,13 @@ def real_data() -> Path:
 
 @pytest.fixture
 def photo_folder(tmp_path: Path) -> Callable[..., Path]:
-    """`photo_folder(count, size)`: a new folder of that many PNG photos."""
+    """`photo_folder(count, size)`: a new folder of that many PNG photos; `first`: of which on."""
 
-    def make(count: int, size: int = 64, name: str = "photos") -> Path:
+    def make(count: int, size: int = 64, name: str = "photos", first: int = 0) -> Path:
         folder = tmp_path / name
         folder.mkdir(parents=True)
         for index in range(count):
-            picture(index, size, size).save(folder / f"{index:02d}.png")
+            picture(first + index, size, size).save(folder / f"{index:02d}.png")
         return folder
 
     return make

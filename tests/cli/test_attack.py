@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,13 @@ SMALL = ("--pictures", 1, "--strangers", 2, "--steps", 1, "--workers", 1)
 def people(photo_folder: Folders) -> Callable[[str, int], None]:
     """`people("people", 2)`: that many people with photos and pictures, under that folder."""
 
-    def make(name: str, count: int) -> None:
-        for index in range(count):
-            photo_folder(2, name=f"{name}/{name.replace('/', '-')}-{index}/photos")
-            photo_folder(2, name=f"{name}/{name.replace('/', '-')}-{index}/pictures")
+    first = count(10, 10)
+
+    def make(name: str, people: int) -> None:
+        for index in range(people):
+            person = f"{name}/{name.replace('/', '-')}-{index}"
+            photo_folder(2, name=f"{person}/photos", first=next(first))
+            photo_folder(2, name=f"{person}/pictures", first=next(first))
 
     return make
 
@@ -34,7 +38,7 @@ def test_folders_of_people_are_attacked(
     people("people", 2)
     people("others/dev", 2)
     for person in range(3):
-        photo_folder(2, name=f"strangers/{person}")
+        photo_folder(2, name=f"strangers/{person}", first=1000 + 10 * person)
     out = tmp_path / "attack.json"
     command = [
         "attack",
