@@ -137,3 +137,15 @@ def test_the_early_stop_is_the_first_that_is_as_useful() -> None:
 
 def test_other_tables_have_no_such_list() -> None:
     assert remarks(CATALOGUE["table2"], measured(DIAL, {})) == []
+
+
+def test_at_another_guidance_arms_drawn_there_are_compared() -> None:
+    """Those at the usual guidance fail the item; what is drawn at 7.5 is told apart by its FID."""
+    figures = {f"{arm}@7.5": {"similarity": 0.5, "fsr": 1.0} for arm in ARMS}
+    figures |= {"none@7.5": {"similarity": 0.7, "fsr": 1.0}, "0.1@7.5": {"similarity": 0.3, "fsr": 1.0}}
+    fids = {"0.1@7.5": 10.0, "anti-dreambooth@7.5": 20.0, "simac@7.5": 9.0, "anti-diffusion@7.5": 20.0}
+    usual = {arm: {"similarity": 0.5, "fsr": 1.0} for arm in ARMS}
+    found = remarks(CATALOGUE["guidance"], measured({**DIAL, **usual, **figures}, fids))
+    assert [check.passed for check in found] == [True, False, True]
+    assert "simac@7.5 lowers ISM only with" in found[1].demand
+    assert "rho = 0.1@7.5" in found[1].demand

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from visard.benchmark.ablations import GUIDANCE
 from visard.benchmark.acceptance import HIGH, LOW, MEDIUM, UNMEASURED, Check, keeps_faces, rises
 from visard.benchmark.arms import ATTRIBUTES, early_stop
 from visard.benchmark.measures import Measures
 from visard.benchmark.paper import RIVALS, WITHOUT_AIM
-from visard.benchmark.protocol import NONE
+from visard.benchmark.protocol import AT, NONE
 from visard.benchmark.summary import ALL_PROMPTS, Interval
 from visard.benchmark.table import AGREEMENT, FID, FSR, ISM, Table
 
@@ -33,25 +34,33 @@ def _defence_and_rivals(measured: Measures) -> Iterator[Check]:
         yield _pays(measured, arm)
 
 
-def _pays(measured: Measures, arm: str) -> Check:
+def _sharper(measured: Measures) -> Iterator[Check]:
+    """The guidance of the papers: rivals pay for what they lower there, too."""
+    for _, arm in RIVALS:
+        yield _pays(measured, arm, f"{AT}{GUIDANCE:g}")
+
+
+def _pays(measured: Measures, rival: str, drawn: str = "") -> Check:
     """A rival lowers similarity only with fewer faces or a worse FID than the defence at its strongest.
 
-    All by intervals of differences over the same people: what they leave open is not decided.
+    All by intervals of differences over the same people: what they leave open is not decided. drawn: what
+    follows the names of all arms.
     """
-    demand = f"{arm} lowers ISM only with a lower FSR or a worse FID than rho = {HIGH}"
-    lowered = measured.difference(arm, NONE, ISM)
+    arm, undefended, defended = (f"{each}{drawn}" for each in (rival, NONE, HIGH))
+    demand = f"{arm} lowers ISM only with a lower FSR or a worse FID than rho = {defended}"
+    lowered = measured.difference(arm, undefended, ISM)
     if lowered is None:
         return Check(demand, UNMEASURED, None)
     found = f"ISM {_signed(lowered, 2)}"
     for title, plain in WITHOUT_AIM:
-        if (aimed := measured.difference(arm, plain, ISM)) is not None:
+        if (aimed := measured.difference(arm, f"{plain}{drawn}", ISM)) is not None:
             found += f", beside “{title}” {_signed(aimed, 2)}"
     if not lowered.high < 0:
         return Check(demand, f"{found}: not shown to lower it", True)
-    faces, quality = (measured.difference(arm, HIGH, figure) for figure in (FSR, FID))
+    faces, quality = (measured.difference(arm, defended, figure) for figure in (FSR, FID))
     if faces is None or quality is None:
         return Check(demand, f"{found}, FSR or FID not measured", None)
-    found += f"; FSR {_signed(faces, 2)} and FID {_signed(quality, 1)} against rho = {HIGH}"
+    found += f"; FSR {_signed(faces, 2)} and FID {_signed(quality, 1)} against rho = {defended}"
     if faces.high < 0 or quality.low > 0:
         return Check(demand, found, True)
     if faces.low >= 0 and quality.high <= 0:
@@ -113,6 +122,7 @@ def _as_useful(measured: Measures) -> Iterator[Check]:
 
 SHAPES: Mapping[str, Callable[[Measures], Iterator[Check]]] = {
     "table1": _defence_and_rivals,
+    "guidance": _sharper,
     "controls": _gate,
     "early": _as_useful,
 }
