@@ -1,6 +1,6 @@
 """How much of a face the one-step estimate x0-hat holds at each timestep: what the setting t_max rests on.
 
-On people of the embedded world that no figure is read from, with surrogates alone, on the model as it is when
+On people of the embedded world who are not under test, with surrogates alone, on the model as it is when
 the first Stage II step of a run begins.
 """
 
