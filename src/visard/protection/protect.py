@@ -13,19 +13,17 @@ from torch import Tensor
 
 from visard.diffusion.backbone import Backbone
 from visard.errors import InputError
-from visard.images import has_pictures, read_image, save_image, to_tensor
-from visard.personalization.checkpoint import Checkpoints, differences
+from visard.images import read_image, save_image, to_tensor
+from visard.personalization.checkpoint import differences
 from visard.personalization.record import digest, key_digest, library_versions, public_name
 from visard.personalization.settings import OutputSettings
 from visard.progress import Progress, silent
+from visard.protection.folder import ProtectionFolder
 from visard.protection.methods import find_method
 from visard.protection.run import Run, budget_of
 from visard.protection.settings import ProtectionSettings
 from visard.settings import from_toml, to_table, to_toml
-from visard.storage import atomic_write, claimed, storage_errors
-
-RECORD_FILE = "protect.toml"
-CHECKPOINT = "checkpoint"
+from visard.storage import atomic_write, claimed
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,8 @@ class Record:
     versions: dict[str, str]
     key: str
     """Digest of all that a protection is given, to know a finished one by."""
+    pictures: int | None = None
+    """How many files; older records do not say."""
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,14 @@ def protect(
     folder = Path(folder)
     key = _key(settings, [photos, clean, target], captions, clean_captions, backbone)
     with claimed(folder):
-        checkpoints = Checkpoints(folder / CHECKPOINT, key, every=settings.output.checkpoint_every)
-        files = [folder / f"{index:04d}.png" for index in range(len(photos))]
-        if not any((folder / name).exists() for name in (RECORD_FILE, CHECKPOINT)):
-            _check_empty(folder)
-        elif not resume:
-            checkpoints.delete()
-            for file in (folder / RECORD_FILE, *folder.glob("[0-9][0-9][0-9][0-9].png")):
-                file.unlink(missing_ok=True)
-        elif (record := _finished(folder, key, files)) is not None:
-            checkpoints.delete()
+        place = ProtectionFolder(folder, key, len(photos), every=settings.output.checkpoint_every)
+        checkpoints, files = place.checkpoints, place.pictures
+        place.check()
+        if not resume:
+            place.clear()
+        elif (record := _finished(place, key)) is not None:
+            if place.has_own_checkpoint():
+                checkpoints.delete()
             return Protected(folder, files, record)
         snapshot = checkpoints.load()
         run = Run(
@@ -112,12 +110,11 @@ def protect(
         finally:
             run.close()
         pictures = run.task.budget.in_levels(run.images, run.task.originals).cpu()
-        with storage_errors(folder):  # also without a snapshot: whoever stops here leaves pictures of ours
-            (folder / CHECKPOINT).mkdir(mode=0o700, exist_ok=True)
+        place.begin_writing()
         for file, picture in zip(files, pictures, strict=True):
             save_image(picture, file)
         record = _record(settings, photos.cpu(), files, backbone, key)
-        atomic_write(folder / RECORD_FILE, to_toml(record).encode())
+        atomic_write(place.record, to_toml(record).encode())
         checkpoints.delete()  # it holds the photos
         return Protected(folder, files, record)
 
@@ -140,27 +137,25 @@ def _key(
     }
 
 
-def _finished(folder: Path, key: Mapping[str, Any], files: Sequence[Path]) -> Record | None:
-    """The record in `folder`, if all files are there. Raises InputError when it is another protection's."""
-    file = folder / RECORD_FILE
-    if not file.exists():
+def _finished(place: ProtectionFolder, key: Mapping[str, Any]) -> Record | None:
+    """The record in a folder, if all files are whole. Raises InputError when it is another protection's."""
+    if not place.record.exists():
         return None
-    record = from_toml(Record, file)
+    record = from_toml(Record, place.record)
     if record.key != key_digest(key):
         before = {"settings": to_table(replace(record.settings, output=OutputSettings()))}
         changed = differences(before, {"settings": key["settings"]})
         what = f"it differs in {', '.join(changed)}" if changed else "it had other photos or another model"
         raise InputError(
-            f"{folder} holds protected photos of another kind: {what}.",
+            f"{place.folder} holds protected photos of another kind: {what}.",
             "Choose another folder, or begin anew without resuming to replace them.",
         )
-    return record if all(file.is_file() for file in files) else None
-
-
-def _check_empty(folder: Path) -> None:
-    """Pictures where no protection was are somebody's photos: refuse to write over them."""
-    if folder.is_dir() and has_pictures(folder):
-        raise InputError(f"{folder} holds other pictures.", "Choose a new folder for the protected photos.")
+    try:
+        for file in place.pictures:
+            read_image(file)
+    except InputError:  # one is gone or damaged: they are made anew
+        return None
+    return record
 
 
 def _record(
@@ -185,4 +180,5 @@ def _record(
         base_model={"name": public_name(backbone.source), "fingerprint": key["base model"]},
         versions=library_versions(),
         key=key_digest(key),
+        pictures=len(files),
     )
