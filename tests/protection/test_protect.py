@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -233,3 +234,52 @@ def test_a_stopped_protection_is_begun_anew(
     assert any((tmp_path / "checkpoint").iterdir())
     made = protect(settings("random"), levels, fresh(), folder=tmp_path, cache=cache, resume=False)
     assert sorted(tmp_path.iterdir()) == [*made.pictures, tmp_path / "protect.toml"]
+
+
+def test_a_prompt_that_may_name_the_person_is_not_said(
+    fresh: Fresh, cache: Path, tmp_path: Path, levels: Tensor
+) -> None:
+    def make(instance: str) -> Protected:
+        told = settings("random", prompts={"instance": instance})
+        return protect(told, levels, fresh(), folder=tmp_path, cache=cache)
+
+    made = make("a photo of anna")
+    assert "anna" not in (tmp_path / "protect.toml").read_text()
+    assert made.record.settings.prompts.prior == "a photo of person"
+    assert make("a photo of anna") == made
+    with pytest.raises(InputError, match="other prompts"):
+        make("a photo of bert")
+    with pytest.raises(
+        InputError, match=r"differs in settings\.prompts\.instance .*a photo of sks person now"
+    ):
+        make("a photo of sks person")
+
+
+def test_photos_that_do_not_change_are_infinitely_like_themselves(
+    fresh: Fresh, cache: Path, tmp_path: Path, levels: Tensor
+) -> None:
+    told = settings("advdm", methods={"advdm": {"steps": 0}})
+    made = protect(told, levels, fresh(), folder=tmp_path, cache=cache)
+    assert (made.record.largest_change, made.record.psnr) == (0, math.inf)
+    assert protect(told, levels, fresh(), folder=tmp_path, cache=cache) == made
+
+
+def test_what_cannot_be_made_leaves_what_is_there(
+    fresh: Fresh, cache: Path, tmp_path: Path, levels: Tensor
+) -> None:
+    made = protect(settings("random"), levels, fresh(), folder=tmp_path, cache=cache)
+    small, wrong = settings("random", radius=0.0078), settings("random", methods={"anti_diffusion": {}})
+    for told, target, message in (
+        (small, None, "less than one level of an 8-bit file"),
+        (wrong, None, "no method 'anti_diffusion'"),
+        (settings("mist"), torch.zeros(3, 16, 16), r"The target is \(3, 16, 16\)"),
+        (settings("mist"), torch.full((3, 32, 32), 2.0), "The target holds values outside"),
+        (settings("mist"), torch.full((3, 32, 32), torch.nan), "The target holds values outside"),
+    ):
+        with pytest.raises(InputError, match=message):
+            protect(told, levels, fresh(), folder=tmp_path, cache=cache, target=target, resume=False)
+    assert protect(settings("random"), levels, fresh(), folder=tmp_path, cache=cache) == made
+    least = protect(
+        settings("random", radius=0.0079), levels, fresh(), folder=tmp_path / "least", cache=cache
+    )
+    assert least.record.largest_change == pytest.approx(2 / 255, abs=1e-6)

@@ -5,24 +5,25 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from visard.budget import LEVEL, Budget
 from visard.diffusion.backbone import Backbone
 from visard.errors import InputError
 from visard.images import read_image, save_image, to_tensor
 from visard.personalization.checkpoint import differences
 from visard.personalization.record import digest, key_digest, library_versions, public_name
-from visard.personalization.settings import OutputSettings
+from visard.personalization.settings import OutputSettings, PromptSettings
 from visard.progress import Progress, silent
 from visard.protection.folder import ProtectionFolder
 from visard.protection.methods import find_method
-from visard.protection.run import Run, budget_of
+from visard.protection.run import Run, budget_of, check
 from visard.protection.settings import ProtectionSettings
-from visard.settings import from_toml, to_table, to_toml
+from visard.settings import from_toml, require, to_table, to_toml
 from visard.storage import atomic_write, claimed
 
 
@@ -31,6 +32,7 @@ class Record:
     """A finished protection; nothing in it tells the user's folders or file names."""
 
     settings: ProtectionSettings
+    """Without prompts that somebody typed, which may name the person."""
     paper: str
     differs: tuple[str, ...]
     """What the released code, and hence this protection, does otherwise than the paper."""
@@ -39,7 +41,7 @@ class Record:
     largest_change: float
     """Of any value of any file, in units of pictures, range [-1, 1]: at most the radius."""
     psnr: float
-    """Of the files against the photos, in dB; 0 for files that equal them."""
+    """Of the files against the photos, in dB; infinite for files that equal them."""
     base_model: dict[str, str]
     versions: dict[str, str]
     key: str
@@ -78,6 +80,8 @@ def protect(
     Raises InputError, ModelError, StorageError, TrainingError; BusyError when another command is at it.
     """
     folder = Path(folder)
+    check(settings, photos, backbone, clean=clean, target=target)
+    _check_radius(budget_of(settings))
     key = _key(settings, [photos, clean, target], captions, clean_captions, backbone)
     with claimed(folder):
         place = ProtectionFolder(folder, key, len(photos), every=settings.output.checkpoint_every)
@@ -85,7 +89,7 @@ def protect(
         place.check()
         if not resume:
             place.clear()
-        elif (record := _finished(place, key)) is not None:
+        elif (record := _finished(place, settings, key)) is not None:
             if place.has_own_checkpoint():
                 checkpoints.delete()
             return Protected(folder, files, record)
@@ -137,15 +141,22 @@ def _key(
     }
 
 
-def _finished(place: ProtectionFolder, key: Mapping[str, Any]) -> Record | None:
+def _finished(place: ProtectionFolder, settings: ProtectionSettings, key: Mapping[str, Any]) -> Record | None:
     """The record in a folder, if all files are whole. Raises InputError when it is another protection's."""
     if not place.record.exists():
         return None
     record = from_toml(Record, place.record)
     if record.key != key_digest(key):
-        before = {"settings": to_table(replace(record.settings, output=OutputSettings()))}
-        changed = differences(before, {"settings": key["settings"]})
-        what = f"it differs in {', '.join(changed)}" if changed else "it had other photos or another model"
+        before, now = (
+            {"settings": to_table(replace(_public(each), output=OutputSettings()))}
+            for each in (record.settings, settings)
+        )
+        changed = differences(before, now)
+        what = (
+            f"it differs in {', '.join(changed)}"
+            if changed
+            else "it had other photos or another model, or other prompts or captions"
+        )
         raise InputError(
             f"{place.folder} holds protected photos of another kind: {what}.",
             "Choose another folder, or begin anew without resuming to replace them.",
@@ -156,6 +167,22 @@ def _finished(place: ProtectionFolder, key: Mapping[str, Any]) -> Record | None:
     except InputError:  # one is gone or damaged: they are made anew
         return None
     return record
+
+
+def _public(settings: ProtectionSettings) -> ProtectionSettings:
+    """The settings as they may lie beside published photos: without prompts that somebody typed."""
+    usual, typed = asdict(PromptSettings()), asdict(settings.prompts)
+    said = {name: text if text == usual[name] else f"(the {name} prompt)" for name, text in typed.items()}
+    return replace(settings, prompts=PromptSettings(**said))
+
+
+def _check_radius(budget: Budget) -> None:
+    """Raise InputError for a ball that holds no other picture at 8-bit levels."""
+    require(
+        budget.levels > 0,
+        f"radius is {budget.radius}, less than one level of an 8-bit file",
+        f"It must be at least {math.ceil(1e4 * LEVEL) / 1e4}, which is one of 255 levels.",
+    )
 
 
 def _record(
@@ -170,13 +197,13 @@ def _record(
     changes = [to_tensor(read_image(file)) - photo for file, photo in zip(files, photos, strict=True)]
     error = sum(float(change.square().mean()) for change in changes) / len(changes)
     return Record(
-        settings=settings,
+        settings=_public(settings),
         paper=method.paper,
         differs=method.released if settings.fidelity == "released" else (),
         radius=budget.radius,
         step=budget.step,
         largest_change=max(float(change.abs().max()) for change in changes),
-        psnr=10 * math.log10(4 / error) if error > 0 else 0.0,
+        psnr=10 * math.log10(4 / error) if error > 0 else math.inf,
         base_model={"name": public_name(backbone.source), "fingerprint": key["base model"]},
         versions=library_versions(),
         key=key_digest(key),
