@@ -42,6 +42,7 @@ class Aspl(Method):
         "every training begins at the first photo: of 3 steps, the photos after the third are never used",
     )
     needs_class_pictures = True
+    learns_from_clean = True
     options_type: ClassVar[type[AsplOptions]] = AsplOptions
     options: AsplOptions
 

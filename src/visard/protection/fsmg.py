@@ -36,6 +36,7 @@ class Fsmg(Method):
     paper = "Van Le et al., Anti-DreamBooth, ICCV 2023, arXiv 2303.15433"
     budget = Budget(radius=0.05, step=0.005)
     needs_class_pictures = True
+    learns_from_clean = True
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)

@@ -25,6 +25,10 @@ class Method(ABC):
     released: ClassVar[tuple[str, ...]] = ()
     """What its public code does otherwise, and fidelity = "released" does too; empty: nothing known."""
     needs_class_pictures: ClassVar[bool] = False
+    learns_from_clean: ClassVar[bool] = False
+    """Whether it trains a surrogate on clean photos of the person."""
+    has_target: ClassVar[bool] = False
+    """Whether it steers photos towards a picture that may be given."""
 
     rounds: int
     steps: int

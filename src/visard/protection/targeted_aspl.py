@@ -15,6 +15,7 @@ class TargetedAspl(Aspl):
     """What is left after one denoising step should be the target, as noisy as it would be there."""
 
     title = "targeted ASPL (Anti-DreamBooth)"
+    has_target = True
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
