@@ -14,7 +14,8 @@ from visard.errors import InputError
 from visard.personalization.decoupling import Noise
 from visard.personalization.encoding import encoded
 from visard.personalization.fine_tuning import FineTuning
-from visard.protection.attention import cross_attention
+from visard.protection.ascent import Objective
+from visard.protection.attention import Watch, cross_attention
 from visard.protection.method import Method, check_counts
 from visard.protection.state import pack, unpack
 from visard.protection.surrogate import Surrogate
@@ -89,7 +90,8 @@ class AntiDiffusion(Method):
         else:
             self.tune_unet(image)
         centre = image if self.task.released else original
-        image = self.task.ascent(image, centre, self.disturbance, self.options.pgd_steps)
+        with cross_attention(self.task.backbone.unet) as watch:
+            image = self.task.ascent(image, centre, self.disturbance(watch), self.options.pgd_steps)
         if 0 < epoch < self.options.epochs:
             self.words = self.tuned_words(image, self.words)
         return torch.cat([images[:photo], image, images[photo + 1 :]])
@@ -115,11 +117,15 @@ class AntiDiffusion(Method):
         for _ in range(self.options.unet_steps):
             self.task.tick(training=tuning.step(photos).instance)
 
-    def disturbance(self, images: Tensor, noise: Noise, rows: slice) -> Tensor:
+    def disturbance(self, watch: Watch) -> Objective:
         """The denoising loss (1,) less the mean square of the mean attention map."""
-        with cross_attention(self.task.backbone.unet) as maps:
-            error = self.task.denoise(images, self.words, noise).error
-        return error - self.semantic(self.mean_map(maps))
+
+        def objective(images: Tensor, noise: Noise, rows: slice) -> Tensor:
+            with watch.maps() as maps:
+                error = self.task.denoise(images, self.words, noise).error
+            return error - self.semantic(self.mean_map(maps))
+
+        return objective
 
     def semantic(self, attention: Tensor) -> Tensor:
         """The mean square (1,) of the mean attention map (1, N, L), which is to vanish."""

@@ -79,7 +79,11 @@ class Simac(Aspl):
             scores = torch.stack([each.abs().sum() for each in gradients])
             weakest, strongest = probes[scores.argmin()], probes[scores.argmax()]
             middle = int(weakest.clamp(options.window, timesteps - options.window))
-            kept[max(0, middle - options.window) : middle + options.window] = False
+            fewer = kept.clone()
+            fewer[max(0, middle - options.window) : middle + options.window] = False
+            if not fewer.any():  # a window wider than what is left
+                break
+            kept = fewer
             gradient, _ = task.ascent.gradient(scratch, self.at(strongest, words))
             scratch = task.budget.ascend(scratch, gradient, original)
         return kept
