@@ -63,9 +63,10 @@ class AntiDiffusion(Method):
     paper = "Zheng et al., Anti-Diffusion, AAAI 2025, arXiv 2503.05595"
     budget = Budget(radius=0.05, step=0.002)
     released = (
-        "the ball is centred anew on the photo as every protecting finds it: six radii of drift in all",
+        "the ball is centred anew on the photo as every protecting finds it: each adds a radius of drift",
         "half of the attention heads are left out",
         "a hundred times the mean attention map, cut off at 1, is disturbed",
+        "gradients of the UNet's tuning are never clipped",
     )
 
     def __init__(self, task: Task) -> None:
@@ -77,7 +78,7 @@ class AntiDiffusion(Method):
         a_photo = prompts * options.prompt_steps + self.each * options.pgd_steps
         self.steps = len(task.originals) * (a_photo + options.epochs * options.unet_steps)
         settings = replace(task.settings.surrogate, batch=1)
-        self.surrogate = Surrogate(task, settings, train_text_encoder=False)
+        self.surrogate = Surrogate(task, settings, train_text_encoder=False, clips=not task.released)
         self.words = task.embed([""])
 
     def round(self, k: int, images: Tensor) -> Tensor:
