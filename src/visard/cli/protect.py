@@ -102,11 +102,6 @@ def protect(
     options |= {"radius": radius, "step": step}
     given = {name: value for name, value in options.items() if value is not None}
     changes = {**_settings(overrides or [], options), **given}
-    if kit == "world" and base is None and method is not Method.random:
-        note(
-            "The photos are perturbed against the embedded world's small model, which means nothing for "
-            "models that people use: name one of those with --base."
-        )
     with progress() as report:
         protected = api.protect(
             photos,
@@ -121,6 +116,11 @@ def protect(
             **changes,
         )
     record = protected.record
+    if kit == "world" and base is None and method is not Method.random:
+        note(
+            "The photos were perturbed against the embedded world's small model, which means nothing for "
+            "models that people use: name one of those with --base."
+        )
     if record.largest_change == 0:
         note("Nothing was changed: the method took no step, or none that leaves a photo's 8-bit level.")
     if fidelity is Fidelity.released and not record.differs:
