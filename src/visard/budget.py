@@ -11,6 +11,8 @@ from torch import Tensor
 PixelRange = Literal["[-1,1]", "[0,1]"]
 LOW, HIGH = -1.0, 1.0
 """The range of picture tensors."""
+LEVEL = (HIGH - LOW) / 255
+"""From one level of 8-bit files to the next."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,12 @@ class Budget:
         signs = torch.randint(2, centre.shape, generator=generator).to(centre) * 2 - 1
         return self.project(centre + self.radius * signs, centre)
 
+    @property
+    def levels(self) -> int:
+        """How many levels of 8-bit files the radius spans."""
+        return int(255 / (HIGH - LOW) * self.radius + 1e-6)
+
     def in_levels(self, images: Tensor, centre: Tensor) -> Tensor:
         """`images` at the 256 levels of 8-bit files, still in the ball around `centre`, itself at levels."""
         steps = (255 / (HIGH - LOW)) * (images - centre)
-        most = int(255 / (HIGH - LOW) * self.radius + 1e-6)
-        return self.project(centre + steps.round().clamp(-most, most) * ((HIGH - LOW) / 255), centre)
+        return self.project(centre + steps.round().clamp(-self.levels, self.levels) * LEVEL, centre)

@@ -86,6 +86,55 @@ def test_any_setting_can_be_set(visard: Run, preset: Path, photo_folder: Folders
     assert 'precision = "fp32"' in (out / "protect.toml").read_text()
 
 
+def test_pictures_that_a_method_would_not_look_at_are_refused(
+    visard: Run, preset: Path, photo_folder: Folders, tmp_path: Path
+) -> None:
+    photos = photo_folder(1)
+    common = ["protect", photos, tmp_path / "out", "--kit", preset, "--method"]
+    learning = "Leave out clean, or choose one of fsmg, aspl, targeted-aspl, simac."
+    steering = "Leave out target, or choose one of targeted-aspl, mist."
+    for options, message, advice in (
+        (["advdm", "--clean", photos], "advdm learns from no clean photos", learning),
+        (["anti-diffusion", "--clean", photos], "anti-diffusion learns from no clean photos", learning),
+        (["aspl", "--target", photos / "00.png"], "aspl steers to no target", steering),
+    ):
+        refused = visard(*common, *options)
+        assert refused.exit_code == 2
+        assert message in refused.stderr
+        assert advice in refused.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_photos_that_were_not_changed_are_said_to_be_so(
+    visard: Run, preset: Path, photo_folder: Folders, tmp_path: Path
+) -> None:
+    command = ["protect", photo_folder(1), tmp_path / "out", "--method", "mist", "--kit", preset]
+    unchanged = visard(*command, "--set", "methods.mist.steps=0")
+    assert unchanged.exit_code == 0, unchanged.stderr
+    assert "Nothing was changed" in unchanged.stderr
+    assert "(unchanged)" in unchanged.stdout
+    again = visard(*command, "--set", "methods.mist.steps=0", "--json")
+    assert json.loads(again.stdout)["psnr"] is None
+    assert "Infinity" not in again.stdout
+
+
+def test_the_embedded_model_is_said_to_be_no_real_one(
+    visard: Run, preset: Path, photo_folder: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def notes(name: str, *options: object) -> str:
+        shown = visard("protect", photos, tmp_path / name, *options)
+        assert shown.exit_code == 0, shown.stderr
+        return shown.stderr
+
+    photos = photo_folder(1)
+    assert "means nothing" not in notes("own", "--method", "mist", "--kit", preset)
+    monkeypatch.setattr("visard.kits.WORLD", preset)
+    assert "means nothing" in notes("embedded", "--method", "mist")
+    assert "means nothing" not in notes("noise", "--method", "random")
+    base = ("--base", preset.parent / "model", "--set", "methods.mist.steps=1")
+    assert "means nothing" not in notes("real", "--method", "mist", *base)
+
+
 def test_every_method_has_its_option() -> None:
     assert {each.value for each in Method} == set(METHODS)
 

@@ -46,8 +46,10 @@ def same(one: Snapshot | None, other: Snapshot) -> bool:
 def test_a_snapshot_survives_to_the_last_bit(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path / "checkpoint", KEY)
     assert checkpoints.load() is None
+    assert checkpoints.newest_key() is None
     checkpoints.save(snapshot(3))
     assert same(checkpoints.load(), snapshot(3))
+    assert Checkpoints(tmp_path / "checkpoint", {}).newest_key() == KEY
 
 
 def test_the_newest_stands_alone_in_a_private_folder(tmp_path: Path) -> None:

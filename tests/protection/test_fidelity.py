@@ -7,15 +7,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from personalization.fakes import photos
 from protection.runs import start
 from visard.diffusion.backbone import Backbone
+from visard.personalization.decoupling import Noise
+from visard.personalization.fine_tuning import FineTuning
 from visard.protection.anti_diffusion import AntiDiffusion
 from visard.protection.aspl import Aspl
 from visard.protection.methods import METHODS
 from visard.protection.run import Run
 from visard.protection.simac import Simac
+from visard.protection.surrogate import Surrogate
 
 Fresh = Callable[[], Backbone]
 SAME = [name for name, method in METHODS.items() if not method.released]
@@ -28,9 +32,14 @@ def images_of(run: Run) -> torch.Tensor:
     return run.images
 
 
+def surrogate_of(run: Run) -> Surrogate:
+    assert isinstance(run.method, (Aspl, AntiDiffusion))
+    return run.method.surrogate
+
+
 def test_the_differences_are_those_of_the_specification() -> None:
     counts = {name: len(method.released) for name, method in METHODS.items() if method.released}
-    assert counts == {"aspl": 3, "targeted-aspl": 3, "simac": 1, "anti-diffusion": 3}
+    assert counts == {"aspl": 3, "targeted-aspl": 3, "simac": 4, "anti-diffusion": 4}
 
 
 @pytest.mark.parametrize("method", SAME)
@@ -39,7 +48,7 @@ def test_without_a_known_difference_both_are_the_same(fresh: Fresh, cache: Path,
     assert torch.equal(*both)
 
 
-@pytest.mark.parametrize("method", ["aspl", "targeted-aspl"])
+@pytest.mark.parametrize("method", ["aspl", "targeted-aspl", "simac"])
 def test_the_released_surrogate_is_frozen_unclipped_and_sees_three_photos(
     fresh: Fresh, cache: Path, method: str
 ) -> None:
@@ -71,36 +80,57 @@ def test_the_released_surrogate_is_frozen_unclipped_and_sees_three_photos(
     assert first.method.steps == second.method.steps
 
 
-def test_the_released_simac_ascends_the_denoising_loss_alone(fresh: Fresh, cache: Path) -> None:
-    gradients = {}
+@pytest.mark.parametrize(("learning_rate", "least", "most"), [(5e-7, 0.0, 0.2), (5e-4, 0.95, 1.0)])
+def test_how_much_of_a_bf16_surrogate_moves_is_up_to_the_learning_rate(
+    fresh: Fresh, cache: Path, learning_rate: float, least: float, most: float
+) -> None:
+    told, moved = {"learning_rate": learning_rate, "weight_decay": 0.0}, {}
     for fidelity in ("paper", "released"):
+        surrogate = surrogate_of(start(fresh(), cache, "aspl", fidelity=fidelity, surrogate=told))
+        before = {name: each.detach().clone() for name, each in surrogate.parameters.items()}
+        surrogate.train(surrogate.photos("clean", photos(3), ["a photo"] * 3), 1)
+        changed = [each != before[name] for name, each in surrogate.parameters.items()]
+        moved[fidelity] = sum(int(each.sum()) for each in changed)
+    assert least <= moved["released"] / moved["paper"] <= most
+
+
+@pytest.mark.parametrize("method", ["aspl", "targeted-aspl", "simac"])
+def test_the_released_surrogate_sees_the_same_class_pictures(fresh: Fresh, cache: Path, method: str) -> None:
+    visits: dict[str, list[list[int]]] = {}
+    for fidelity in ("paper", "released"):
+        run = start(fresh(), cache, method, fidelity=fidelity, prior={"count": 5})
+        visits[fidelity] = []
+        for _ in range(4):
+            class_photos = surrogate_of(run).tuning(FineTuning).class_photos
+            assert class_photos is not None
+            visits[fidelity].append(class_photos.order.take(3))
+    assert visits["released"] == [[0, 1, 2]] * 4
+    assert {each for three in visits["paper"] for each in three} == set(range(5))
+
+
+def test_the_released_simac_ascends_the_denoising_loss_alone(fresh: Fresh, cache: Path) -> None:
+    def added(fidelity: str) -> float:
+        """How far what is ascended leaves the gradient of the denoising loss, as a share of that."""
         run = start(fresh(), cache, "simac", fidelity=fidelity)
-        method = run.method
+        method, task = run.method, run.task
         assert isinstance(method, Simac)
-        assert method.surrogate.settings.clip_norm == 1.0
-        assert {each.dtype for each in method.surrogate.parameters.values()} == {torch.float32}
-        words, task = run.task.embed(run.task.prompts), run.task
-        noise = task.draw(2, "test")
-        task.ascent.draw = lambda _, noise=noise: noise  # type: ignore[misc]
-        images = 0.9 * run.images
+        words, noise = task.embed(task.prompts), task.draw(2, "test")
+        task.ascent.draw = lambda _: noise
         t = method.timesteps(noise, slice(0, 2))
-        gradients[fidelity], loss = task.ascent.gradient(
-            images,
-            lambda images, noise, rows, method=method, words=words: method.ascended(  # type: ignore[misc]
-                images, words[rows], noise, rows
-            ),
-        )
-        gradients["plain"], plain = task.ascent.gradient(
-            images,
-            lambda images, noise, rows, task=task, words=words, t=t: (
-                task.denoise(  # type: ignore[misc]
-                    images, words[rows], noise, t[rows]
-                ).error
-            ),
-        )
-        assert loss > plain
-    assert torch.equal(gradients["released"], gradients["plain"])
-    assert (gradients["paper"] - gradients["plain"]).norm() > 1e-3 * gradients["plain"].norm()
+
+        def ascended(images: Tensor, noise: Noise, rows: slice) -> Tensor:
+            return method.ascended(images, words[rows], noise, rows)
+
+        def plain(images: Tensor, noise: Noise, rows: slice) -> Tensor:
+            return task.denoise(images, words[rows], noise, t[rows]).error
+
+        whole, loss = task.ascent.gradient(0.9 * run.images, ascended)
+        alone, less = task.ascent.gradient(0.9 * run.images, plain)
+        assert loss > less
+        return float((whole - alone).norm() / alone.norm())
+
+    assert added("released") == 0
+    assert added("paper") > 1e-3
 
 
 def test_the_released_anti_diffusion_drifts_by_a_radius_each_time(fresh: Fresh, cache: Path) -> None:
@@ -136,3 +166,11 @@ def test_the_released_anti_diffusion_disturbs_a_hundred_times_the_map(fresh: Fre
         means[fidelity] = float(run.method.semantic(attention))
     assert means["paper"] == pytest.approx((0.002**2 + 0.004**2 + 0.5**2 + 0.006**2) / 4)
     assert means["released"] == pytest.approx((0.2**2 + 0.4**2 + 1.0 + 0.6**2) / 4)
+
+
+def test_the_released_anti_diffusion_never_clips(fresh: Fresh, cache: Path) -> None:
+    limits = {}
+    for fidelity in ("paper", "released"):
+        run = start(fresh(), cache, "anti-diffusion", photos(1), fidelity=fidelity)
+        limits[fidelity] = surrogate_of(run).tuning(FineTuning).settings.clip_norm
+    assert limits == {"paper": 1.0, "released": 0.0}

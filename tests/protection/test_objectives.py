@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from personalization.fakes import photos
-from protection.runs import ASCENDING, start
+from protection.runs import ASCENDING, settings, start
 from visard.budget import Budget
 from visard.diffusion.backbone import Backbone
 from visard.errors import InputError
@@ -37,14 +38,17 @@ def double(backbone: Backbone, cache: Path, method: str, **changes: object) -> R
     return run
 
 
-def objective_of(run: Run) -> Objective:
+@contextmanager
+def objective_of(run: Run) -> Iterator[Objective]:
     method = run.method
     if isinstance(method, AntiDiffusion):
-        return method.disturbance
-    if isinstance(method, Aspl):
+        with cross_attention(run.task.backbone.unet) as watch:
+            yield method.disturbance(watch)
+    elif isinstance(method, Aspl):
         words = run.task.embed(run.task.prompts)
-        return lambda images, noise, rows: method.ascended(images, words[rows], noise, rows)
-    return method.objective  # type: ignore[attr-defined,no-any-return]
+        yield lambda images, noise, rows: method.ascended(images, words[rows], noise, rows)
+    else:
+        yield method.objective  # type: ignore[attr-defined]
 
 
 def fixed(run: Run, count: int) -> Noise:
@@ -62,20 +66,23 @@ def test_the_gradient_is_the_numerical_one(
     backbone.schedule.prediction_type = prediction
     run = double(backbone, cache, method)
     images = run.images[:1] if method == "anti-diffusion" else run.images
-    noise, objective = fixed(run, len(images)), objective_of(run)
-    gradient, loss = run.task.ascent.gradient(images, objective)
+    noise = fixed(run, len(images))
+    with objective_of(run) as objective:
+        gradient, loss = run.task.ascent.gradient(images, objective)
 
-    def value(at: Tensor) -> float:
-        with torch.no_grad():
-            return float(objective(at, noise, slice(0, len(at))).sum())
+        def value(at: Tensor) -> float:
+            with torch.no_grad():
+                return float(objective(at, noise, slice(0, len(at))).sum())
 
-    assert loss == pytest.approx(value(images) / len(images), rel=1e-9)
-    direction = gradient.sign()
-    slope = (value(images + 1e-6 * direction) - value(images - 1e-6 * direction)) / 2e-6
-    assert slope == pytest.approx(gradient.abs().sum().item(), rel=1e-4)
-    step = Budget(radius=1.0, step=1e-6)
-    run.task.ascent.budget = step
-    assert value(run.task.ascent(images, images, objective, steps=1)) > value(images)
+        assert loss == pytest.approx(value(images) / len(images), rel=1e-9)
+        any_way = torch.randn(images.shape, generator=torch.Generator().manual_seed(6)).double()
+        for direction in (gradient.sign(), any_way):
+            slope = (value(images + 1e-6 * direction) - value(images - 1e-6 * direction)) / 2e-6
+            there = 1e-4 * (gradient * direction).abs().sum().item()
+            assert slope == pytest.approx((gradient * direction).sum().item(), abs=there)
+        step = Budget(radius=1.0, step=1e-6)
+        run.task.ascent.budget = step
+        assert value(run.task.ascent(images, images, objective, steps=1)) > value(images)
 
 
 def test_keys_and_values_get_the_gradient_of_the_mean_loss(backbone: Backbone, cache: Path) -> None:
@@ -140,6 +147,18 @@ def test_the_search_keeps_the_timesteps_with_the_largest_gradients(
         assert kept[method.timesteps(run.task.draw(1, "test"), slice(1, 2))].all()
 
 
+def test_the_search_ends_before_it_has_dropped_every_timestep(backbone: Backbone, cache: Path) -> None:
+    for window in (240, 499, 600):
+        options = {"simac": {"rounds": 1, "probes": 2, "window": window, "keep": 1}}
+        run = start(backbone, cache, "simac", methods=options)
+        method = run.method
+        assert isinstance(method, Simac)
+        kept = method.search(0)
+        assert kept.any()
+        method.kept[0] = kept
+        assert kept[method.timesteps(run.task.draw(1, "test"), slice(0, 1))].all()
+
+
 def test_the_last_block_gives_its_features_in_order(backbone: Backbone) -> None:
     layers = backbone.unet.up_blocks[-1].resnets
     words = backbone.embed_text(["a photo"])
@@ -154,11 +173,14 @@ def test_watched_attention_computes_what_it_did(backbone: Backbone) -> None:
     words = backbone.embed_text(["a photo of sks person"] * 2)
     given = torch.randn(2, 4, 4, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([5, 500]), words
     plain, before = backbone.predict(*given), dict(backbone.unet.attn_processors)
-    with cross_attention(backbone.unet) as maps:
-        watched = backbone.predict(*given)
+    with cross_attention(backbone.unet) as watch:
+        with watch.maps() as maps:
+            watched = backbone.predict(*given)
+        seen = len(maps)
+        backbone.predict(*given)
     torch.testing.assert_close(watched, plain, rtol=1e-4, atol=1e-5)
     assert backbone.unet.attn_processors == before
-    assert maps
+    assert len(maps) == seen > 0
     for each in maps:
         assert each.shape[0] == 2
         assert each.shape[3] == words.text.shape[1]
@@ -181,6 +203,21 @@ def test_targets_are_pictures() -> None:
     assert grey(8).abs().max() == 0
 
 
-def test_photos_to_protect_must_be_pictures(fresh: Callable[[], Backbone], cache: Path) -> None:
+def test_captions_are_as_many_as_the_photos(backbone: Backbone) -> None:
     with pytest.raises(ValueError, match="3 captions for 2 photos"):
-        Run(start(fresh(), cache, "random").task.settings, photos(2), fresh(), captions=["a"] * 3)
+        Run(settings("random"), photos(2), backbone, captions=["a"] * 3)
+
+
+def test_what_is_to_be_protected_must_be_pictures(backbone: Backbone) -> None:
+    for wrong, message in (
+        (photos(2)[:, :1], "this model needs"),
+        (photos(2)[:, :, :16], "this model needs"),
+        (photos(1)[0], "this model needs"),
+        (photos(2)[:0], "There are 0 photos"),
+        (1.5 * photos(2), "outside"),
+        (photos(2) / 0, "outside"),
+    ):
+        with pytest.raises(InputError, match=message):
+            Run(settings("random"), wrong, backbone)
+        with pytest.raises(InputError, match=message):
+            Run(settings("random"), photos(2), backbone, clean=wrong)

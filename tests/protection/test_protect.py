@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,9 +14,9 @@ from torch import Tensor
 from personalization.fakes import photos
 from protection.runs import settings
 from visard.diffusion.backbone import Backbone
-from visard.errors import BusyError, InputError
+from visard.errors import BusyError, InputError, VisardError
 from visard.images import read_folder, to_image, to_tensor
-from visard.personalization.checkpoint import Checkpoints
+from visard.personalization.checkpoint import Checkpoints, Snapshot
 from visard.protection.protect import Protected, protect
 from visard.protection.run import protected_photos
 from visard.storage import claimed
@@ -115,11 +116,17 @@ def test_photos_in_a_checkpoint_do_not_outlive_a_kill(
     assert not (out / "checkpoint").exists()
 
 
-def test_a_file_that_is_gone_is_made_again(fresh: Fresh, cache: Path, tmp_path: Path, levels: Tensor) -> None:
+@pytest.mark.parametrize("kept", [None, 0, 0.5])
+def test_a_file_that_is_gone_or_damaged_is_made_again(
+    fresh: Fresh, cache: Path, tmp_path: Path, levels: Tensor, kept: float | None
+) -> None:
     told = settings("random")
     made = protect(told, levels, fresh(), folder=tmp_path, cache=cache)
     before = made.pictures[0].read_bytes()
-    made.pictures[0].unlink()
+    if kept is None:
+        made.pictures[0].unlink()
+    else:
+        made.pictures[0].write_bytes(before[: int(kept * len(before))])
     assert protect(told, levels, fresh(), folder=tmp_path, cache=cache) == made
     assert made.pictures[0].read_bytes() == before
 
@@ -152,3 +159,127 @@ def test_photos_are_never_written_over(fresh: Fresh, cache: Path, tmp_path: Path
     with pytest.raises(InputError, match="holds other pictures"):
         protect(settings("random"), levels, fresh(), folder=tmp_path, cache=cache)
     assert (tmp_path / "0000.png").read_bytes() == before
+
+
+def test_beginning_anew_removes_what_is_a_protections_alone(
+    fresh: Fresh, cache: Path, tmp_path: Path, levels: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def anew(photos: Tensor, folder: Path) -> Protected:
+        return protect(settings("random"), photos, fresh(), folder=folder, cache=cache, resume=False)
+
+    out = tmp_path / "recorded"
+    protect(settings("random", seed=1), levels, fresh(), folder=out, cache=cache)
+    to_image(levels[0]).save(out / "0007.png")
+    mine = (out / "0007.png").read_bytes()
+    assert anew(levels[:1], out).record.pictures == 1
+    assert sorted(file.name for file in out.iterdir()) == ["0000.png", "0007.png", "protect.toml"]
+    to_image(levels[0]).save(out / "0001.png")
+    with pytest.raises(InputError, match="holds other pictures"):
+        anew(levels, out)
+    assert (out / "0007.png").read_bytes() == (out / "0001.png").read_bytes() == mine
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "stopped"
+    with monkeypatch.context() as stopped, pytest.raises(KeyboardInterrupt):
+        stopped.setattr("visard.protection.protect._record", stop)
+        protect(settings("random", seed=1), levels, fresh(), folder=out, cache=cache)
+    to_image(levels[0]).save(out / "0007.png")
+    anew(levels[:1], out)
+    assert sorted(file.name for file in out.iterdir()) == ["0000.png", "0007.png", "protect.toml"]
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_checkpoint_of_anything_else_is_left_alone(
+    fresh: Fresh, cache: Path, tmp_path: Path, levels: Tensor, resume: bool, damaged: bool
+) -> None:
+    told, other = settings("random"), {"settings": {}, "photos": "abc", "recognisers": {}}
+    state = tmp_path / "checkpoint" / "00000003" / "state.json"
+
+    def begin() -> None:
+        protect(told, levels, fresh(), folder=tmp_path, cache=cache, resume=resume)
+
+    Checkpoints(tmp_path / "checkpoint", other).save(Snapshot(3, {}, {}, {}, {}, []))
+    if damaged:
+        state.write_text("{")
+    with pytest.raises(VisardError, match="checkpoint"):
+        begin()
+    assert state.exists()
+
+
+def test_a_finished_protection_leaves_another_commands_checkpoint(
+    fresh: Fresh, cache: Path, tmp_path: Path, levels: Tensor
+) -> None:
+    told = settings("random")
+    made = protect(told, levels, fresh(), folder=tmp_path, cache=cache)
+    Checkpoints(tmp_path / "checkpoint", {"detector": "abc"}).save(Snapshot(3, {}, {}, {}, {}, []))
+    assert protect(told, levels, fresh(), folder=tmp_path, cache=cache) == made
+    with pytest.raises(InputError, match="not known to be a protection's"):
+        protect(told, levels, fresh(), folder=tmp_path, cache=cache, resume=False)
+    assert (tmp_path / "checkpoint" / "00000003").is_dir()
+    assert all(file.is_file() for file in made.pictures)
+
+
+def test_a_stopped_protection_is_begun_anew(
+    fresh: Fresh, cache: Path, tmp_path: Path, levels: Tensor
+) -> None:
+    def stop(stage: str, done: int, total: int, **_: float) -> None:
+        if stage == "protection" and done == total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        protect(settings("advdm"), levels, fresh(), folder=tmp_path, cache=cache, progress=stop)
+    assert any((tmp_path / "checkpoint").iterdir())
+    made = protect(settings("random"), levels, fresh(), folder=tmp_path, cache=cache, resume=False)
+    assert sorted(tmp_path.iterdir()) == [*made.pictures, tmp_path / "protect.toml"]
+
+
+def test_a_prompt_that_may_name_the_person_is_not_said(
+    fresh: Fresh, cache: Path, tmp_path: Path, levels: Tensor
+) -> None:
+    def make(instance: str) -> Protected:
+        told = settings("random", prompts={"instance": instance})
+        return protect(told, levels, fresh(), folder=tmp_path, cache=cache)
+
+    made = make("a photo of anna")
+    assert "anna" not in (tmp_path / "protect.toml").read_text()
+    assert made.record.settings.prompts.prior == "a photo of person"
+    assert make("a photo of anna") == made
+    with pytest.raises(InputError, match="other prompts"):
+        make("a photo of bert")
+    with pytest.raises(
+        InputError, match=r"differs in settings\.prompts\.instance .*a photo of sks person now"
+    ):
+        make("a photo of sks person")
+
+
+def test_photos_that_do_not_change_are_infinitely_like_themselves(
+    fresh: Fresh, cache: Path, tmp_path: Path, levels: Tensor
+) -> None:
+    told = settings("advdm", methods={"advdm": {"steps": 0}})
+    made = protect(told, levels, fresh(), folder=tmp_path, cache=cache)
+    assert (made.record.largest_change, made.record.psnr) == (0, math.inf)
+    assert protect(told, levels, fresh(), folder=tmp_path, cache=cache) == made
+
+
+def test_what_cannot_be_made_leaves_what_is_there(
+    fresh: Fresh, cache: Path, tmp_path: Path, levels: Tensor
+) -> None:
+    made = protect(settings("random"), levels, fresh(), folder=tmp_path, cache=cache)
+    small, wrong = settings("random", radius=0.0078), settings("random", methods={"anti_diffusion": {}})
+    for told, target, message in (
+        (small, None, "less than one level of an 8-bit file"),
+        (wrong, None, "no method 'anti_diffusion'"),
+        (settings("mist"), torch.zeros(3, 16, 16), r"The target is \(3, 16, 16\)"),
+        (settings("mist"), torch.full((3, 32, 32), 2.0), "The target holds values outside"),
+        (settings("mist"), torch.full((3, 32, 32), torch.nan), "The target holds values outside"),
+    ):
+        with pytest.raises(InputError, match=message):
+            protect(told, levels, fresh(), folder=tmp_path, cache=cache, target=target, resume=False)
+    assert protect(settings("random"), levels, fresh(), folder=tmp_path, cache=cache) == made
+    least = protect(
+        settings("random", radius=0.0079), levels, fresh(), folder=tmp_path / "least", cache=cache
+    )
+    assert least.record.largest_change == pytest.approx(2 / 255, abs=1e-6)

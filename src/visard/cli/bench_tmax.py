@@ -21,9 +21,7 @@ SPLIT = "attacker_dev"
 
 
 def tmax(
-    people: Annotated[
-        int, typer.Option(min=1, help="How many people, none of them under test.")
-    ] = 3,
+    people: Annotated[int, typer.Option(min=1, help="How many people, none of them under test.")] = 3,
     photos: Annotated[int, typer.Option(min=2, help="Photos of each to look at.")] = 3,
     draws: Annotated[int, typer.Option(min=2, help="Draws of noise at each timestep.")] = 3,
     timesteps: Annotated[

@@ -12,6 +12,7 @@ import typer
 from visard.cli.console import note, progress, result
 from visard.cli.options import AsJson, BaseModel, Device, KitOption, Seed
 from visard.errors import InputError
+from visard.storage import finite
 
 
 class Method(str, Enum):
@@ -59,7 +60,7 @@ def protect(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Other photos of the person that the method may learn from.",
+            help="Other photos of the person, for fsmg, aspl, targeted-aspl and simac to learn from.",
             show_default="the photos themselves",
         ),
     ] = None,
@@ -86,8 +87,9 @@ def protect(
 ) -> None:
     """Perturb photos before they are published, so that a model fine-tuned on them fails.
 
-    These are published methods to compare with; personalize --privacy is this project's own. The files are
-    rounded to 8 bits inside the radius and hold no metadata; saving them as JPEG undoes part of the effect.
+    These are published methods to compare with; personalize --privacy is this project's own. Photos are
+    cropped to the middle square and resized to the base model's side. The files are rounded to 8 bits inside
+    the radius and hold no metadata; saving them as JPEG undoes part of the effect.
 
     \b
     visard protect photos/ protected/ --method aspl
@@ -114,6 +116,13 @@ def protect(
             **changes,
         )
     record = protected.record
+    if kit == "world" and base is None and method is not Method.random:
+        note(
+            "The photos were perturbed against the embedded world's small model, which means nothing for "
+            "models that people use: name one of those with --base."
+        )
+    if record.largest_change == 0:
+        note("Nothing was changed: the method took no step, or none that leaves a photo's 8-bit level.")
     if fidelity is Fidelity.released and not record.differs:
         note(f"No difference between the paper and the public code of {method.value} is known.")
     values = {
@@ -129,7 +138,8 @@ def protect(
         "psnr": record.psnr,
     }
     count = len(protected.pictures)
-    result(values, as_json, f"{count} protected photos ({record.psnr:.1f} dB) are in {protected.folder}")
+    change = f"{record.psnr:.1f} dB" if record.largest_change else "unchanged"
+    result(finite(values), as_json, f"{count} protected photos ({change}) are in {protected.folder}")
 
 
 def _settings(overrides: Sequence[str], options: Container[str]) -> dict[str, Any]:

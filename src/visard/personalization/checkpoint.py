@@ -103,6 +103,11 @@ class Checkpoints:
         weights, optimizer, run = (load_tensors(newest / name)[0] for name in (WEIGHTS, OPTIMIZER, RUN))
         return Snapshot(state["done"], weights, optimizer, run, state["queues"], state["history"])
 
+    def newest_key(self) -> dict[str, Any] | None:
+        """The run key of the newest snapshot, whichever run's it is, or None. Raises ModelError."""
+        newest = self._newest()
+        return None if newest is None else dict(self._read_state(newest)["run_key"])
+
     def delete(self) -> None:
         """Remove every snapshot: they hold the photos."""
         with storage_errors(self.folder):

@@ -14,7 +14,8 @@ from visard.errors import InputError
 from visard.personalization.decoupling import Noise
 from visard.personalization.encoding import encoded
 from visard.personalization.fine_tuning import FineTuning
-from visard.protection.attention import cross_attention
+from visard.protection.ascent import Objective
+from visard.protection.attention import Watch, cross_attention
 from visard.protection.method import Method, check_counts
 from visard.protection.state import pack, unpack
 from visard.protection.surrogate import Surrogate
@@ -63,9 +64,10 @@ class AntiDiffusion(Method):
     budget = Budget(radius=0.05, step=0.002)
     options_type = AntiDiffusionOptions
     released = (
-        "the ball is centred anew on the photo as every protecting finds it: six radii of drift in all",
+        "the ball is centred anew on the photo as every protecting finds it: each adds a radius of drift",
         "half of the attention heads are left out",
         "a hundred times the mean attention map, cut off at 1, is disturbed",
+        "gradients of the UNet's tuning are never clipped",
     )
 
     def __init__(self, task: Task) -> None:
@@ -77,7 +79,7 @@ class AntiDiffusion(Method):
         a_photo = prompts * options.prompt_steps + self.each * options.pgd_steps
         self.steps = len(task.originals) * (a_photo + options.epochs * options.unet_steps)
         settings = replace(task.settings.surrogate, batch=1)
-        self.surrogate = Surrogate(task, settings, train_text_encoder=False)
+        self.surrogate = Surrogate(task, settings, train_text_encoder=False, clips=not task.released)
         self.words = task.embed([""])
 
     def round(self, k: int, images: Tensor) -> Tensor:
@@ -90,7 +92,8 @@ class AntiDiffusion(Method):
         else:
             self.tune_unet(image)
         centre = image if self.task.released else original
-        image = self.task.ascent(image, centre, self.disturbance, self.options.pgd_steps)
+        with cross_attention(self.task.backbone.unet) as watch:
+            image = self.task.ascent(image, centre, self.disturbance(watch), self.options.pgd_steps)
         if 0 < epoch < self.options.epochs:
             self.words = self.tuned_words(image, self.words)
         return torch.cat([images[:photo], image, images[photo + 1 :]])
@@ -116,11 +119,15 @@ class AntiDiffusion(Method):
         for _ in range(self.options.unet_steps):
             self.task.tick(training=tuning.step(photos).instance)
 
-    def disturbance(self, images: Tensor, noise: Noise, rows: slice) -> Tensor:
+    def disturbance(self, watch: Watch) -> Objective:
         """The denoising loss (1,) less the mean square of the mean attention map."""
-        with cross_attention(self.task.backbone.unet) as maps:
-            error = self.task.denoise(images, self.words, noise).error
-        return error - self.semantic(self.mean_map(maps))
+
+        def objective(images: Tensor, noise: Noise, rows: slice) -> Tensor:
+            with watch.maps() as maps:
+                error = self.task.denoise(images, self.words, noise).error
+            return error - self.semantic(self.mean_map(maps))
+
+        return objective
 
     def semantic(self, attention: Tensor) -> Tensor:
         """The mean square (1,) of the mean attention map (1, N, L), which is to vanish."""

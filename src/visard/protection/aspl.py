@@ -37,11 +37,14 @@ class Aspl(Method):
     paper = "Van Le et al., Anti-DreamBooth, ICCV 2023, arXiv 2303.15433"
     budget = Budget(radius=0.05, step=0.005)
     released: ClassVar[tuple[str, ...]] = (
-        "the surrogate's weights are bfloat16, whose spacing swallows nearly every update",
+        "the surrogate's weights are bfloat16, whose spacing swallows nearly every update at learning rates "
+        "such as 5e-7, and next to none at 5e-4",
         "gradients are never clipped",
-        "every training begins at the first photo: of 3 steps, the photos after the third are never used",
+        "every training begins at the first photo and the first class picture: of 3 steps, those after the "
+        "third are never used",
     )
     needs_class_pictures = True
+    learns_from_clean = True
     options_type: ClassVar[type[AsplOptions]] = AsplOptions
     options: AsplOptions
 
@@ -50,7 +53,10 @@ class Aspl(Method):
         self.options = task.options(self.options_type)
         self.rounds = self.options.rounds
         self.steps = self.rounds * (2 * self.options.surrogate_steps + self.options.pgd_steps)
-        self.surrogate = self._surrogate()
+        faulty = task.released
+        self.surrogate = Surrogate(
+            task, task.settings.surrogate, pure_bf16=faulty, clips=not faulty, in_order=faulty
+        )
 
     def round(self, k: int, images: Tensor) -> Tensor:
         task, options = self.task, self.options
@@ -79,9 +85,3 @@ class Aspl(Method):
 
     def close(self) -> None:
         self.surrogate.close()
-
-    def _surrogate(self) -> Surrogate:
-        faulty = self.task.released
-        return Surrogate(
-            self.task, self.task.settings.surrogate, pure_bf16=faulty, clips=not faulty, in_order=faulty
-        )

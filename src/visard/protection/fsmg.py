@@ -37,6 +37,7 @@ class Fsmg(Method):
     budget = Budget(radius=0.05, step=0.005)
     options_type = FsmgOptions
     needs_class_pictures = True
+    learns_from_clean = True
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)

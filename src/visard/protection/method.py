@@ -27,6 +27,10 @@ class Method(ABC):
     needs_class_pictures: ClassVar[bool] = False
     options_type: ClassVar[type[Any] | None] = None
     """A dataclass of what it can be told, with the paper's numbers; None: nothing."""
+    learns_from_clean: ClassVar[bool] = False
+    """Whether it trains a surrogate on clean photos of the person."""
+    has_target: ClassVar[bool] = False
+    """Whether it steers photos towards a picture that may be given."""
 
     rounds: int
     steps: int

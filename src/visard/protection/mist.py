@@ -28,6 +28,7 @@ class Mist(PlainAscent):
     title = "Mist"
     paper = "Liang and Wu, Mist, 2023, arXiv 2305.12683"
     budget = Budget.of(radius=16 / 255, step=1 / 255, pixel_range="[0,1]")
+    has_target = True
     options_type = MistOptions
     options: MistOptions
 

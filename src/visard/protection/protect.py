@@ -5,27 +5,26 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from visard.budget import LEVEL, Budget
 from visard.diffusion.backbone import Backbone
 from visard.errors import InputError
-from visard.images import has_pictures, read_image, save_image, to_tensor
-from visard.personalization.checkpoint import Checkpoints, differences
+from visard.images import read_image, save_image, to_tensor
+from visard.personalization.checkpoint import differences
 from visard.personalization.record import digest, key_digest, library_versions, public_name
-from visard.personalization.settings import OutputSettings
+from visard.personalization.settings import OutputSettings, PromptSettings
 from visard.progress import Progress, silent
+from visard.protection.folder import ProtectionFolder
 from visard.protection.methods import find_method
-from visard.protection.run import Run, budget_of
+from visard.protection.run import Run, budget_of, check
 from visard.protection.settings import ProtectionSettings
-from visard.settings import from_toml, to_table, to_toml
-from visard.storage import atomic_write, claimed, storage_errors
-
-RECORD_FILE = "protect.toml"
-CHECKPOINT = "checkpoint"
+from visard.settings import from_toml, require, to_table, to_toml
+from visard.storage import atomic_write, claimed
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,7 @@ class Record:
     """A finished protection; nothing in it tells the user's folders or file names."""
 
     settings: ProtectionSettings
+    """Without prompts that somebody typed, which may name the person."""
     paper: str
     differs: tuple[str, ...]
     """What the released code, and hence this protection, does otherwise than the paper."""
@@ -41,11 +41,13 @@ class Record:
     largest_change: float
     """Of any value of any file, in units of pictures, range [-1, 1]: at most the radius."""
     psnr: float
-    """Of the files against the photos, in dB; 0 for files that equal them."""
+    """Of the files against the photos, in dB; infinite for files that equal them."""
     base_model: dict[str, str]
     versions: dict[str, str]
     key: str
     """Digest of all that a protection is given, to know a finished one by."""
+    pictures: int | None = None
+    """How many files; older records do not say."""
 
 
 @dataclass(frozen=True)
@@ -78,18 +80,18 @@ def protect(
     Raises InputError, ModelError, StorageError, TrainingError; BusyError when another command is at it.
     """
     folder = Path(folder)
+    check(settings, photos, backbone, clean=clean, target=target)
+    _check_radius(budget_of(settings))
     key = _key(settings, [photos, clean, target], captions, clean_captions, backbone)
     with claimed(folder):
-        checkpoints = Checkpoints(folder / CHECKPOINT, key, every=settings.output.checkpoint_every)
-        files = [folder / f"{index:04d}.png" for index in range(len(photos))]
-        if not any((folder / name).exists() for name in (RECORD_FILE, CHECKPOINT)):
-            _check_empty(folder)
-        elif not resume:
-            checkpoints.delete()
-            for file in (folder / RECORD_FILE, *folder.glob("[0-9][0-9][0-9][0-9].png")):
-                file.unlink(missing_ok=True)
-        elif (record := _finished(folder, key, files)) is not None:
-            checkpoints.delete()
+        place = ProtectionFolder(folder, key, len(photos), every=settings.output.checkpoint_every)
+        checkpoints, files = place.checkpoints, place.pictures
+        place.check()
+        if not resume:
+            place.clear()
+        elif (record := _finished(place, settings, key)) is not None:
+            if place.has_own_checkpoint():
+                checkpoints.delete()
             return Protected(folder, files, record)
         snapshot = checkpoints.load()
         run = Run(
@@ -112,12 +114,11 @@ def protect(
         finally:
             run.close()
         pictures = run.task.budget.in_levels(run.images, run.task.originals).cpu()
-        with storage_errors(folder):  # also without a snapshot: whoever stops here leaves pictures of ours
-            (folder / CHECKPOINT).mkdir(mode=0o700, exist_ok=True)
+        place.begin_writing()
         for file, picture in zip(files, pictures, strict=True):
             save_image(picture, file)
         record = _record(settings, photos.cpu(), files, backbone, key)
-        atomic_write(folder / RECORD_FILE, to_toml(record).encode())
+        atomic_write(place.record, to_toml(record).encode())
         checkpoints.delete()  # it holds the photos
         return Protected(folder, files, record)
 
@@ -140,27 +141,48 @@ def _key(
     }
 
 
-def _finished(folder: Path, key: Mapping[str, Any], files: Sequence[Path]) -> Record | None:
-    """The record in `folder`, if all files are there. Raises InputError when it is another protection's."""
-    file = folder / RECORD_FILE
-    if not file.exists():
+def _finished(place: ProtectionFolder, settings: ProtectionSettings, key: Mapping[str, Any]) -> Record | None:
+    """The record in a folder, if all files are whole. Raises InputError when it is another protection's."""
+    if not place.record.exists():
         return None
-    record = from_toml(Record, file)
+    record = from_toml(Record, place.record)
     if record.key != key_digest(key):
-        before = {"settings": to_table(replace(record.settings, output=OutputSettings()))}
-        changed = differences(before, {"settings": key["settings"]})
-        what = f"it differs in {', '.join(changed)}" if changed else "it had other photos or another model"
+        before, now = (
+            {"settings": to_table(replace(_public(each), output=OutputSettings()))}
+            for each in (record.settings, settings)
+        )
+        changed = differences(before, now)
+        what = (
+            f"it differs in {', '.join(changed)}"
+            if changed
+            else "it had other photos or another model, or other prompts or captions"
+        )
         raise InputError(
-            f"{folder} holds protected photos of another kind: {what}.",
+            f"{place.folder} holds protected photos of another kind: {what}.",
             "Choose another folder, or begin anew without resuming to replace them.",
         )
-    return record if all(file.is_file() for file in files) else None
+    try:
+        for file in place.pictures:
+            read_image(file)
+    except InputError:  # one is gone or damaged: they are made anew
+        return None
+    return record
 
 
-def _check_empty(folder: Path) -> None:
-    """Pictures where no protection was are somebody's photos: refuse to write over them."""
-    if folder.is_dir() and has_pictures(folder):
-        raise InputError(f"{folder} holds other pictures.", "Choose a new folder for the protected photos.")
+def _public(settings: ProtectionSettings) -> ProtectionSettings:
+    """The settings as they may lie beside published photos: without prompts that somebody typed."""
+    usual, typed = asdict(PromptSettings()), asdict(settings.prompts)
+    said = {name: text if text == usual[name] else f"(the {name} prompt)" for name, text in typed.items()}
+    return replace(settings, prompts=PromptSettings(**said))
+
+
+def _check_radius(budget: Budget) -> None:
+    """Raise InputError for a ball that holds no other picture at 8-bit levels."""
+    require(
+        budget.levels > 0,
+        f"radius is {budget.radius}, less than one level of an 8-bit file",
+        f"It must be at least {math.ceil(1e4 * LEVEL) / 1e4}, which is one of 255 levels.",
+    )
 
 
 def _record(
@@ -175,14 +197,15 @@ def _record(
     changes = [to_tensor(read_image(file)) - photo for file, photo in zip(files, photos, strict=True)]
     error = sum(float(change.square().mean()) for change in changes) / len(changes)
     return Record(
-        settings=settings,
+        settings=_public(settings),
         paper=method.paper,
         differs=method.released if settings.fidelity == "released" else (),
         radius=budget.radius,
         step=budget.step,
         largest_change=max(float(change.abs().max()) for change in changes),
-        psnr=10 * math.log10(4 / error) if error > 0 else 0.0,
+        psnr=10 * math.log10(4 / error) if error > 0 else math.inf,
         base_model={"name": public_name(backbone.source), "fingerprint": key["base model"]},
         versions=library_versions(),
         key=key_digest(key),
+        pictures=len(files),
     )

@@ -19,6 +19,7 @@ from visard.protection.settings import ProtectionSettings
 from visard.protection.state import pack, unpack
 from visard.protection.targets import chequers
 from visard.protection.task import Task
+from visard.settings import require
 
 IMAGES, DONE = "images", "done"
 
@@ -44,11 +45,10 @@ class Run:
         cache: Path | None = None,
         progress: Progress = silent,
     ) -> None:
+        check(settings, photos, backbone, clean=clean, target=target)
         kind = find_method(settings.method)
-        check_photos(photos, backbone.resolution)
         if clean is None:
             clean, clean_captions = photos, captions
-        check_photos(clean, backbone.resolution)
         posterior = None
         if (
             kind.needs_class_pictures and settings.surrogate.prior_weight > 0
@@ -138,11 +138,42 @@ def protected_photos(
     return run.images.to(photos)
 
 
+def check(
+    settings: ProtectionSettings,
+    photos: Tensor,
+    backbone: Backbone,
+    *,
+    clean: Tensor | None = None,
+    target: Tensor | None = None,
+) -> None:
+    """Raise InputError unless these can be made a protection of."""
+    for name in (settings.method, *settings.methods):
+        find_method(name)
+    for pictures in (photos, clean):
+        if pictures is not None:
+            check_photos(pictures, backbone.resolution)
+    if target is not None:
+        _check_target(target, backbone.resolution)
+
+
 def budget_of(settings: ProtectionSettings) -> Budget:
     """The method's own budget, with what the settings say instead."""
     own = find_method(settings.method).budget
     radius = own.radius if settings.radius is None else settings.radius
     return Budget(radius, own.step if settings.step is None else settings.step)
+
+
+def _check_target(target: Tensor, side: int) -> None:
+    require(
+        target.shape == (3, side, side),
+        f"The target is {tuple(target.shape)}; this model needs (3, {side}, {side})",
+        "Crop it with visard.images.center_crop first.",
+    )
+    require(
+        bool(torch.isfinite(target).all()) and bool(target.abs().max() <= 1),
+        "The target holds values outside [-1, 1]",
+        "Make it with visard.images.to_tensor.",
+    )
 
 
 def _prompts(settings: ProtectionSettings, captions: Sequence[str | None] | None, count: int) -> list[str]:

@@ -36,7 +36,7 @@ class ProtectionSettings:
     """Recompute UNet and VAE in the backward pass: slower, far less memory, the same result."""
     prompts: PromptSettings = field(default_factory=PromptSettings)
     surrogate: FineTuningSettings = field(default_factory=lambda: FineTuningSettings(batch=1, class_batch=1))
-    """How a surrogate trains; how long is the method's to say."""
+    """How a surrogate trains; how long is the method's to say, and its batch for fsmg and anti-diffusion."""
     prior: PriorSettings = field(default_factory=PriorSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
     methods: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -16,7 +16,6 @@ from visard.personalization.decoupling import Noise
 from visard.protection.ascent import Objective
 from visard.protection.aspl import Aspl, AsplOptions
 from visard.protection.state import pack, unpack
-from visard.protection.surrogate import Surrogate
 from visard.protection.task import Task
 from visard.settings import at_least
 
@@ -48,7 +47,7 @@ class Simac(Aspl):
     budget = Budget(radius=16 / 255, step=0.005)
     options_type = SimacOptions
     options: SimacOptions
-    released = ("the feature term is a constant: it carries no gradient",)
+    released = (*Aspl.released, "the feature term is a constant: it carries no gradient")
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
@@ -79,7 +78,11 @@ class Simac(Aspl):
             scores = torch.stack([each.abs().sum() for each in gradients])
             weakest, strongest = probes[scores.argmin()], probes[scores.argmax()]
             middle = int(weakest.clamp(options.window, timesteps - options.window))
-            kept[max(0, middle - options.window) : middle + options.window] = False
+            fewer = kept.clone()
+            fewer[max(0, middle - options.window) : middle + options.window] = False
+            if not fewer.any():  # a window wider than what is left
+                break
+            kept = fewer
             gradient, _ = task.ascent.gradient(scratch, self.at(strongest, words))
             scratch = task.budget.ascend(scratch, gradient, original)
         return kept
@@ -118,9 +121,6 @@ class Simac(Aspl):
     def restore(self, state: Mapping[str, Tensor]) -> None:
         super().restore(state)
         self.kept = unpack("search", state)["kept"].bool().cpu()
-
-    def _surrogate(self) -> Surrogate:
-        return Surrogate(self.task, self.task.settings.surrogate)
 
 
 @contextmanager

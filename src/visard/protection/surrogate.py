@@ -34,7 +34,7 @@ class Surrogate:
 
     Faults of released code: `pure_bf16` keeps the weights themselves in bfloat16, whose spacing swallows
     small updates; `clips` False leaves gradients as they are; `in_order` begins every training at the first
-    photo.
+    photo and the first class picture.
     """
 
     def __init__(
@@ -61,12 +61,7 @@ class Surrogate:
 
     def photos(self, name: str, images: Tensor, prompts: Sequence[str]) -> PhotoSet:
         """Photos to train on; those of one name are visited in one order that goes on."""
-        order = (
-            InOrder(len(images), self.task.streams[name])
-            if self.in_order
-            else self.task.order(name, len(images))
-        )
-        return PhotoSet(encoded(self.task.backbone, images), prompts, order)
+        return PhotoSet(encoded(self.task.backbone, images), prompts, self._order(name, len(images)))
 
     def tuning(self, kind: type[T]) -> T:
         """A fresh AdamW on the current weights, with prior preservation if the task has class pictures."""
@@ -74,7 +69,7 @@ class Surrogate:
         class_photos = None
         if posterior is not None:
             count = len(posterior.mean)
-            class_photos = PhotoSet(posterior, [prior] * count, self.task.order("class", count))
+            class_photos = PhotoSet(posterior, [prior] * count, self._order("class", count))
         return kind(
             self.task.backbone,
             self.parameters,
@@ -109,6 +104,9 @@ class Surrogate:
         """Leave the model with the weights it came with."""
         for name, parameter in self.parameters.items():
             parameter.data = self.pristine[name]
+
+    def _order(self, name: str, size: int) -> DataOrder:
+        return InOrder(size, self.task.streams[name]) if self.in_order else self.task.order(name, size)
 
     def _copy(self) -> dict[str, Tensor]:
         return {name: parameter.detach().clone() for name, parameter in self.parameters.items()}

@@ -15,6 +15,7 @@ class TargetedAspl(Aspl):
     """What is left after one denoising step should be the target, as noisy as it would be there."""
 
     title = "targeted ASPL (Anti-DreamBooth)"
+    has_target = True
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
@@ -27,7 +28,10 @@ class TargetedAspl(Aspl):
         return denoised.error - self.distance(denoised, noise)
 
     def distance(self, denoised: Denoised, noise: Noise) -> Tensor:
-        """Mean square (b,) between z_t-1 as the network predicts it and the target under the same noise."""
+        """Mean square (b,) between z_t-1 as the network predicts it and the target under the same noise.
+
+        A step without randomness, where the public code's draws the variance of z_t-1 anew each time.
+        """
         schedule = self.task.backbone.schedule
         before = (denoised.t - 1).clamp(min=0)  # the step from 0 ends at the least noise there is
         z0 = schedule.x0(denoised.zt, denoised.output, denoised.t)
