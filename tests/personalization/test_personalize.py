@@ -17,6 +17,7 @@ from personalization.fakes import FakeDetector, photos, recognizer
 from personalization.runs import MOVES, SETTINGS, same, start, weights, with_decoupling
 from visard.diffusion.backbone import Backbone
 from visard.errors import BusyError, InputError, TrainingError
+from visard.personalization.checkpoint import FORMAT
 from visard.personalization.encoding import encoded
 from visard.personalization.fine_tuning import FineTuning, Losses, PhotoSet
 from visard.personalization.iddm import Call, Iddm, Move
@@ -248,6 +249,29 @@ def test_beginning_anew_leaves_nothing_of_the_run_before(tmp_path: Path, fresh: 
         "lora.safetensors",
         "run.toml",
     ]
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_what_is_no_runs_is_neither_removed_nor_written_over(
+    tmp_path: Path, fresh: Fresh, cache: Path, resume: bool
+) -> None:
+    mine = tmp_path / "run" / "other.safetensors"
+    mine.parent.mkdir()
+    mine.write_bytes(b"mine")
+    note = tmp_path / "run" / "checkpoint" / "note.txt"
+    note.parent.mkdir()
+    note.write_text("mine")
+    start(tmp_path / "run", fresh(), cache, LORA, resume=resume)
+    assert (mine.read_bytes(), note.read_text()) == (b"mine", "mine")
+    (tmp_path / "full" / "model").mkdir(parents=True)
+    with pytest.raises(InputError, match="holds model, and no run that has written it"):
+        start(tmp_path / "full", fresh(), cache, resume=resume)
+    state = tmp_path / "protected" / "checkpoint" / "00000001" / "state.json"
+    state.parent.mkdir(parents=True)
+    state.write_text(json.dumps({"format": FORMAT, "run_key": {"photos": "others"}}))
+    with pytest.raises(InputError, match="is no personalisation's"):
+        start(tmp_path / "protected", fresh(), cache, resume=resume)
+    assert state.exists()
 
 
 def test_a_finished_run_without_its_model_is_made_again(tmp_path: Path, fresh: Fresh, cache: Path) -> None:

@@ -73,11 +73,16 @@ def save_lora(
     if not lora:
         raise ModelError("The model has no LoRA to save.", "Add one first (add_lora).")
     path = Path(path)
-    kohya = path.with_name(f"{path.stem}.kohya{path.suffix}")
+    kohya = kohya_twin(path)
     files = {path: lora_formats.to_peft(lora), kohya: lora_formats.to_kohya(lora, _xl_names(backbone))}
     for file, tensors in files.items():
         atomic_write(file, save(tensors, _header(backbone, tensors, title, trigger)))
     return path, kohya
+
+
+def kohya_twin(path: Path) -> Path:
+    """Where `save_lora` writes the same in kohya's naming."""
+    return path.with_name(f"{path.stem}.kohya{path.suffix}")
 
 
 def load_lora(backbone: Backbone, path: str | Path, scale: float = 1.0) -> None:

@@ -109,10 +109,15 @@ class Checkpoints:
         return None if newest is None else dict(self._read_state(newest)["run_key"])
 
     def delete(self) -> None:
-        """Remove every snapshot: they hold the photos."""
+        """Remove every snapshot, whole or begun: they hold the photos. What else is there stays."""
         with storage_errors(self.folder):
-            if self.folder.exists():
-                shutil.rmtree(self.folder)
+            if not self.folder.is_dir():
+                return
+            for each in self.folder.iterdir():
+                if each.name.lstrip(".").partition(".")[0].isdigit():
+                    shutil.rmtree(each)
+            if not any(self.folder.iterdir()):
+                self.folder.rmdir()
 
     def _newest(self) -> Path | None:
         if not self.folder.is_dir():

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from visard.diffusion.backbone import Backbone
-from visard.diffusion.lora import save_lora
+from visard.diffusion.lora import kohya_twin, save_lora
 from visard.diffusion.sampling import generate
-from visard.errors import InputError
+from visard.errors import InputError, ModelError
 from visard.faces.detector import Detector
 from visard.faces.recognizer import Recognizer
 from visard.images import grid, save_image
@@ -24,7 +24,7 @@ from visard.personalization.checkpoint import Checkpoints
 from visard.personalization.memory_plans import memory_errors
 from visard.personalization.offload import Phase
 from visard.personalization.photos import prepare
-from visard.personalization.record import RUN_FILE, is_finished, run_key, write_record
+from visard.personalization.record import RECOGNIZERS, RUN_FILE, is_finished, run_key, write_record
 from visard.personalization.session import Session
 from visard.personalization.settings import PersonalizationSettings
 from visard.progress import Progress, silent
@@ -35,6 +35,7 @@ CHECKING, ENCODING, CHECKPOINT, WRITING = "checking photos", "encoding photos", 
 """What a run tells its progress besides: what came before the first move, what is saved, and the end."""
 HISTORY_FILE = "history.json"
 MODEL, LORA, PREVIEWS = "model", "lora.safetensors", "previews"
+LORAS = (LORA, kohya_twin(Path(LORA)).name)
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,11 @@ def run(
     key = run_key(settings, prepared, backbone, recognizers, detector)
     with claimed(folder):
         checkpoints = Checkpoints(folder / "checkpoint", key, every=settings.output.checkpoint_every)
+        own = _check_own(folder, checkpoints)
         if not resume:
             checkpoints.delete()
-            _remove_results(folder)
+            if own:
+                _remove_results(folder)
         elif is_finished(folder, key) and _model_path(settings, folder).exists():
             checkpoints.delete()
             return Result(
@@ -118,10 +121,28 @@ def run(
         return Result(folder, model, history, session.iddm.images.cpu())
 
 
+def _check_own(folder: Path, checkpoints: Checkpoints) -> bool:
+    """Whether a run is in the folder; nothing else may be where a run writes. Raises InputError."""
+    try:
+        key = checkpoints.newest_key()
+    except ModelError:  # a damaged snapshot is one
+        key = checkpoints.run_key
+    if key is not None and RECOGNIZERS not in key:
+        raise InputError(
+            f"{checkpoints.folder} is no personalisation's.", "Choose another folder for this run."
+        )
+    own = key is not None or (folder / RUN_FILE).exists()
+    if not own and (taken := [name for name in (MODEL, *LORAS) if (folder / name).exists()]):
+        raise InputError(
+            f"{folder} holds {taken[0]}, and no run that has written it.", "Choose another folder."
+        )
+    return own
+
+
 def _remove_results(folder: Path) -> None:
     """What an earlier run has left: nothing of it may stand beside the new one."""
     with storage_errors(folder):
-        for name in (RUN_FILE, HISTORY_FILE, *(file.name for file in folder.glob("*.safetensors"))):
+        for name in (RUN_FILE, HISTORY_FILE, *LORAS):
             (folder / name).unlink(missing_ok=True)
         for name in (MODEL, PREVIEWS):
             shutil.rmtree(folder / name, ignore_errors=True)

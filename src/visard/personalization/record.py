@@ -26,6 +26,8 @@ from visard.settings import from_toml, to_toml
 from visard.storage import atomic_write, sha256
 
 LIBRARIES = ("torch", "diffusers", "transformers", "peft", "safetensors")
+RECOGNIZERS = "recognisers"
+"""In a run's key, and in no other's."""
 RUN_FILE = "run.toml"
 
 
@@ -64,7 +66,7 @@ def run_key(
         "settings": _effective(settings),
         "photos": digest([*tensors], ["/".join(photos.reference_prompts + photos.prompts)]),
         "base model": backbone.fingerprint(),
-        "recognisers": {each.name: digest(each.state_dict().values()) for each in recognizers},
+        RECOGNIZERS: {each.name: digest(each.state_dict().values()) for each in recognizers},
         "readings": {each.name: _reading(each) for each in recognizers},
         "detector": f"{detector.name}: {detector.setting}",
         "device": backbone.device.type,
@@ -92,7 +94,7 @@ def write_record(
             "revision": backbone.revision or "",
             "fingerprint": key["base model"],
         },
-        recognizers=dict(key["recognisers"]),
+        recognizers=dict(key[RECOGNIZERS]),
         detector=key["detector"],
         photos={"reference": len(photos.reference), "protected": len(photos.originals)},
         versions=library_versions(),

@@ -45,7 +45,7 @@ class ProtectionFolder:
         with storage_errors(self.folder):
             for file in (*self._pictures(self._written() or 0), self.record):
                 file.unlink(missing_ok=True)
-        self.checkpoints.delete()
+        self.remove_checkpoint()
 
     def has_own_checkpoint(self) -> bool:
         """Whether the checkpoint, if there is one, is a protection's: of this one or of another."""
@@ -54,6 +54,12 @@ class ProtectionFolder:
         except ModelError:
             return self._written() is not None
         return key is None or key.keys() == self.key.keys()
+
+    def remove_checkpoint(self) -> None:
+        """Remove what a protection needs to go on: it holds the photos. Raises StorageError."""
+        with storage_errors(self.folder):
+            (self.checkpoints.folder / COUNT).unlink(missing_ok=True)
+        self.checkpoints.delete()
 
     def begin_writing(self) -> None:
         """From here on the pictures are known to be a protection's. Raises StorageError."""

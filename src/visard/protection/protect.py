@@ -91,7 +91,7 @@ def protect(
             place.clear()
         elif (record := _finished(place, settings, key)) is not None:
             if place.has_own_checkpoint():
-                checkpoints.delete()
+                place.remove_checkpoint()
             return Protected(folder, files, record)
         snapshot = checkpoints.load()
         run = Run(
@@ -119,7 +119,7 @@ def protect(
             save_image(picture, file)
         record = _record(settings, photos.cpu(), files, backbone, key)
         atomic_write(place.record, to_toml(record).encode())
-        checkpoints.delete()  # it holds the photos
+        place.remove_checkpoint()
         return Protected(folder, files, record)
 
 
