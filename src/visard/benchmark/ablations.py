@@ -70,14 +70,23 @@ BUDGET = Table(
             *WITHOUT_AIM,
             *RIVALS,
             *((f"{title}, all steps", f"{arm}+full") for title, arm in RIVALS),
-            *((f"{title}, radius {WIDER}", f"{arm}+eta-{WIDER}") for title, arm in (WITHOUT_AIM[1], *RIVALS)),
-            ("Anti-Diff, as released", "anti-diffusion+released"),
+            *(
+                (f"{title}, radius {WIDER}", f"{arm}+eta-{WIDER}")
+                for title, arm in (WITHOUT_AIM[1], *RIVALS[:2])
+            ),
+            *(
+                (f"{title}, guidance {GUIDANCE}", f"{arm}@{GUIDANCE}")
+                for title, arm in (UNDEFENDED, WITHOUT_AIM[0])
+            ),
+            *(
+                (f"{title}, all steps, guidance {GUIDANCE}", f"{arm}+full@{GUIDANCE}")
+                for title, arm in RIVALS
+            ),
         )
     ),
     (),
     over(BOTH, ALL),
 )
-"""As released, Anti-Diffusion centres its ball anew on what it has perturbed already."""
 
 SHARPER = Table(
     "guidance",
