@@ -278,6 +278,21 @@ def test_words_beside_points_leave_each_other_room() -> None:
     assert found[3] == (308.0, 94.0, "start")
 
 
+@pytest.mark.parametrize("arms", [pareto.CROWD - 1, pareto.CROWD])
+def test_a_crowd_of_points_has_numbers_and_a_list_beside(
+    arms: int, sliced: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = [Interval(each / 20, each / 20, each / 20) for each in range(arms)]
+    crowd = [Point(f"arm number {index}", each, each) for index, each in enumerate(at)]
+    monkeypatch.setattr(pareto, "points", lambda *_: (pareto.FSR, crowd))
+    svg = pareto.draw(SMALL, Measures("ours", sliced, []))
+    listed = arms >= pareto.CROWD
+    assert svg.count("<circle") == arms
+    assert svg.count(">3<") == listed
+    assert svg.count(f">{'3  ' * listed}arm number 2<") == 1
+    assert (f'viewBox="0 0 {pareto.WIDTH:g} ' in svg) is not listed
+
+
 def test_ticks_are_round_and_inside() -> None:
     assert pareto.ticks(0.25, 0.79) == pytest.approx([0.3, 0.4, 0.5, 0.6, 0.7])
     assert pareto.ticks(0.0, 1.0) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])

@@ -19,6 +19,8 @@ TICKS = 5
 LINE, LETTER = 14.0, 7.0
 """Height of a line of words, and what a letter takes in width."""
 RADIUS = 4.0
+CROWD = 10
+"""So many points have numbers, and their names stand in a list beside the plot."""
 NAMES = {AGREEMENT: "attributes that agree with the photos", FSR: "pictures with a face"}
 STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#1a1a1a}.faint{fill:#6b6b6b}"
@@ -95,14 +97,19 @@ def draw(table: Table, measured: Measures) -> str:
         body.append(f'<path class="front" d="M{line}"/>')
     places = [(x(each.x.value), y(each.y.value)) for each in found]
     body += [f'<circle cx="{across:.1f}" cy="{up:.1f}" r="{RADIUS:g}"/>' for across, up in places]
-    for point, (across, up, anchor) in zip(
-        found, labels([each.title for each in found], places), strict=True
-    ):
-        body.append(_text(across, up, point.title, anchor, "label"))
+    titles, width = [each.title for each in found], WIDTH
+    if len(found) >= CROWD:
+        names = [f"{number}  {title}" for number, title in enumerate(titles, start=1)]
+        titles = [str(number) for number in range(1, len(names) + 1)]
+        beside = WIDTH - RIGHT + 2 * LINE
+        body += [_text(beside, TOP + LINE * (row + 1.5), name, "start") for row, name in enumerate(names)]
+        width = beside + LETTER * max(map(len, names)) + LINE
+    for title, (across, up, anchor) in zip(titles, labels(titles, places), strict=True):
+        body.append(_text(across, up, title, anchor, "label"))
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {HEIGHT:g}" role="img">'
         f"<title>{escape(table.caption)}</title><style>{STYLE}</style>"
-        f'<rect width="{WIDTH:g}" height="{HEIGHT:g}" fill="#fff"/>{"".join(body)}</svg>\n'
+        f'<rect width="{width:g}" height="{HEIGHT:g}" fill="#fff"/>{"".join(body)}</svg>\n'
     )
 
 
