@@ -78,11 +78,15 @@ def passing_share(tops: Tensor, owner: Tensor, rate: float) -> float:
     """
     people, owner = torch.unique(owner, return_inverse=True)
     everyone = 1 / torch.bincount(owner).double()[owner] / len(people)
-    for passed in range(int(rate * len(tops) + 1e-9), 0, -1):
-        named = tops > limits_by_others(tops, owner, passed / len(tops))[owner]
+    passed, most = 0, int(rate * len(tops) + 1e-9)
+    while passed < most:  # the more pass, the lower are the limits, and the more newcomers are named
+        middle = (passed + most + 1) // 2
+        named = tops > limits_by_others(tops, owner, middle / len(tops))[owner]
         if float(everyone[named].sum()) <= rate + 1e-9:
-            return passed / len(tops)
-    return 0.0
+            passed = middle
+        else:
+            most = middle - 1
+    return passed / len(tops)
 
 
 def thresholds(
