@@ -77,7 +77,8 @@ def _judged(
     people = len(evidence.parties["test"])
     bench = _Bench(attacker)
     found, limits = bench.searches(plan), bench.thresholds(plan)
-    control, false_positives = bench.controls(plan, limits)
+    absent = bench.searches(plan, enrolled=False) if people > 1 else None
+    control, false_positives = (None, None) if absent is None else bench.controls(absent, limits)
     together = [
         TakenTogether(each.k, str(each), bench.linked(bench.searches(each), bench.thresholds(each)))
         for each in attacker.together(tier, plan, before)
@@ -100,7 +101,7 @@ def _judged(
         first=bench.share(found.naming, found.owner, -torch.inf, torch.full((settings.draws,), -torch.inf)),
         matched=bench.share(found.own, found.owner, limits.match, limits.match_draws),
         ever=bench.ever(found, limits),
-        at_rate=bench.at_rate(plan, found),
+        at_rate=None if absent is None else bench.at_rate(absent, found),
         control=control,
         false_positives=false_positives,
         together=together,
@@ -130,9 +131,9 @@ class _Bench:
         self.people = len(self.evidence.parties["test"])
         self.bootstrap = SubjectBootstrap(self.people, self.settings.draws, self.generator)
 
-    def searches(self, plan: Plan) -> Searches:
-        """The searches with the people's pictures."""
-        return search(plan, self.evidence, "test", "test")
+    def searches(self, plan: Plan, *, enrolled: bool = True) -> Searches:
+        """The searches with the people's pictures; their own entries are taken out unless `enrolled`."""
+        return search(plan, self.evidence, "test", "test", enrolled=enrolled)
 
     def thresholds(self, plan: Plan) -> Thresholds:
         """Thresholds by the development people, who are not enrolled there."""
@@ -148,12 +149,9 @@ class _Bench:
         best = nothing.scatter_reduce(0, owner, found.naming, "amax")
         return self.share(best, people, limits.search, limits.search_draws)
 
-    def at_rate(self, plan: Plan, found: Searches) -> Estimate | None:
-        """What is linked were the threshold set on these very people, whose own entries are taken out."""
-        if self.people < 2:
-            return None
-        limits = self._thresholds(search(plan, self.evidence, "test", "test", enrolled=False))
-        return self.linked(found, limits)
+    def at_rate(self, absent: Searches, found: Searches) -> Estimate:
+        """What is linked were the threshold set on these very people, by searches without their entries."""
+        return self.linked(found, self._thresholds(absent))
 
     def _thresholds(self, strangers: Searches) -> Thresholds:
         settings = self.settings
@@ -161,16 +159,13 @@ class _Bench:
             strangers, fpir=self.fpir, fmr=settings.fmr, draws=settings.draws, generator=self.generator
         )
 
-    def controls(self, plan: Plan, limits: Thresholds) -> tuple[Estimate | None, Estimate | None]:
+    def controls(self, absent: Searches, limits: Thresholds) -> tuple[Estimate, Estimate]:
         """Other people's pictures in a person's place: how often they name the person, and anybody."""
-        if self.people < 2:
-            return None, None
-        found = search(plan, self.evidence, "test", "test", enrolled=False)
-        top, column = found.scores.max(1)
-        anybody = self.share(top, found.owner, limits.search, limits.search_draws)
+        top, column = absent.scores.max(1)
+        anybody = self.share(top, absent.owner, limits.search, limits.search_draws)
         # Of the S - 1 people whose place a picture may take, a search names at most one.
         subject = top.masked_fill(column >= self.people, -torch.inf)
-        named = self.share(subject, found.owner, limits.search, limits.search_draws)
+        named = self.share(subject, absent.owner, limits.search, limits.search_draws)
         places = self.people - 1
         return (
             Estimate(named.value / places, named.low / places, named.high / places, named.n, named.unit),
