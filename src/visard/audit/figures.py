@@ -265,16 +265,19 @@ def _linked_in(scores: Scores, k: int, bootstrap: SubjectBootstrap, weights: Ten
     usable = ~chance.isnan()
     if not bool(usable.any()):
         return None
+    several = bootstrap.subjects > 1
+    # Pictures drawn with repetition show fewer different ones, which lowers the chance of any: of several
+    # people only these are drawn.
+    counts = scores.linked_draws().double() if several else weights * scores.linked_draws()
     pictures = torch.bincount(scores.owner)
+    hits = counts.new_zeros(len(counts), len(pictures)).index_add_(1, scores.owner, counts)
     drawn = torch.stack([(bootstrap.chosen == who).sum(1) for who in range(len(pictures))], 1).double()
-    hits = torch.zeros_like(drawn).index_add_(1, scores.owner, weights * scores.linked_draws())
-    chances = chance_of_any(hits / drawn.clamp(min=1), pictures, k)
     return estimate(
         float(chance[usable].mean()),
-        weighted_share(chances[:, usable], drawn[:, usable]),
-        int(usable.sum()) if bootstrap.subjects > 1 else scores.owner.numel(),
+        weighted_share(chance_of_any(hits, pictures, k)[:, usable], drawn[:, usable]),
+        int(usable.sum()) if several else scores.owner.numel(),
         bootstrap.unit,
-        k=1 if bootstrap.subjects > 1 else k,
+        k=1 if several else k,
     )
 
 
