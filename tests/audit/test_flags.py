@@ -11,9 +11,10 @@ import torch
 
 from support.toys import ToyWorld, toy_instruments
 from visard.audit import AuditResult, AuditSettings, ModelId, Person, TierResult, audit_people, with_tiers
-from visard.audit.flags import RULES, Evidence, raised, tier_flags
+from visard.audit.flags import RULES, Evidence, raised, repulsion, tier_flags
 from visard.audit.result import Difference
 from visard.metrics.bootstrap import Estimate
+from visard.metrics.linkability import Lowest
 
 
 @pytest.fixture(scope="module")
@@ -298,6 +299,17 @@ def audit_result(sound: Evidence) -> AuditResult:
     return audit_people(
         sound.people, sound.gallery, toy_instruments(), surrogates=sound.surrogates, settings=sound.settings
     )
+
+
+def test_a_few_pushed_away_raise_repulsion_though_most_are_not(sound: Evidence) -> None:
+    lowest = Lowest(count=6, people=20, share=0.05, p_value=0.0003)
+    few = figures(sound, 0, auc_same_pictures=0.69, repulsion_p=0.998, lowest=lowest)
+    (message,) = [message for message, _ in repulsion(few)]
+    assert message.startswith("6 of 20 people are among the 5.0% of identities least similar")
+    assert "AUC" not in message
+    doubtful = dataclasses.replace(lowest, p_value=0.03)  # one of two tests
+    assert not list(repulsion(figures(sound, 0, lowest=doubtful)))
+    assert not list(repulsion(figures(sound, 0, auc_same_pictures=0.4, repulsion_p=0.03)))
 
 
 def test_arm_and_judge_are_named(sound: Evidence) -> None:

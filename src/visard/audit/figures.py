@@ -30,7 +30,7 @@ from visard.metrics.bootstrap import (
     weighted_share,
 )
 from visard.metrics.identity_similarity import identity_similarity
-from visard.metrics.linkability import picture_linkability, repulsion_p_value
+from visard.metrics.linkability import lowest_places, picture_linkability, repulsion_p_value
 from visard.metrics.open_set import search_scores
 from visard.metrics.retrieval import median_rank, rank_from_bottom, ranks, retrieval_rate
 from visard.metrics.subject_linkage import chance_of_any, linked_at_least_once, worst_decile
@@ -171,6 +171,7 @@ def judge_figures(
         auc_same_pictures=auc(own, rest),
         linkability=picture_linkability(scores.similarities, scores.true, settings.null_draws, generator),
         repulsion_p=repulsion_p_value(scores.similarities, scores.true, settings.draws, generator),
+        lowest=lowest_places(scores.similarities, scores.true),
         linked_in=[
             LinkedIn(k, share)
             for k in settings.pictures_out

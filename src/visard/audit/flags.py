@@ -309,12 +309,21 @@ def undefended_accuracy(seen: Evidence) -> Raised:
     "Choose a lower strength: being pushed away from oneself is a trace as well. Read D_sys, not AUC.",
 )
 def repulsion(seen: Evidence) -> Raised:
+    rejects = SIGNIFICANT if len(seen.people) == 1 else SIGNIFICANT / 2  # one test, or two
     for where, judge in seen.figures():
-        if judge.auc_same_pictures < 0.5 and judge.repulsion_p < SIGNIFICANT:
+        lowest = judge.lowest
+        if judge.auc_same_pictures < 0.5 and judge.repulsion_p < rejects:
             yield (
                 f"AUC {judge.auc_same_pictures:.2f} against strangers on the same pictures, "
                 f"p = {judge.repulsion_p:.3f}. Whoever looks for the LEAST similar identity finds the "
                 "person.",
+                where,
+            )
+        elif lowest.p_value < rejects:
+            yield (
+                f"{lowest.count} of {lowest.people} people are among the {lowest.share:.1%} of identities "
+                f"least similar to their pictures, p = {lowest.p_value:.2g}. Whoever looks for the LEAST "
+                "similar identity finds these people.",
                 where,
             )
 

@@ -14,10 +14,10 @@ from visard.metrics.bootstrap import Estimate
 from visard.metrics.face_success import FaceSuccess
 from visard.metrics.frechet import Frechet
 from visard.metrics.identity_similarity import IdentitySimilarity
-from visard.metrics.linkability import Linkability
+from visard.metrics.linkability import Linkability, Lowest
 from visard.storage import finite
 
-SCHEMA = 3
+SCHEMA = 4
 DIGITS = 6
 """Of every figure in the JSON."""
 
@@ -93,6 +93,7 @@ class JudgeFigures:
     Of all pictures, a lost face counting against the judge: linked, searches, matches, eer, ranks' `overall`.
     Of the faces: whatever is called detected, the ranks below those, auc, linkability, and names_another and
     names_fellow, the share a search takes for anybody else, and for another of the audited people.
+    repulsion_p, lowest: whether the people, and whether a few of them, are less similar than strangers.
     similarities, linked_pictures: per person, per picture.
     """
 
@@ -116,6 +117,7 @@ class JudgeFigures:
     auc_same_pictures: float
     linkability: Linkability
     repulsion_p: float
+    lowest: Lowest
     linked_in: list[LinkedIn]
     worst_decile: float
     names_another: Estimate
