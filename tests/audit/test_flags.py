@@ -11,9 +11,19 @@ import torch
 
 from support.toys import ToyWorld, toy_instruments
 from visard.audit import AuditResult, AuditSettings, ModelId, Person, TierResult, audit_people, with_tiers
-from visard.audit.flags import RULES, Evidence, raised, repulsion, tier_flags
+from visard.audit.flags import (
+    RULES,
+    Evidence,
+    Raised,
+    chance_linked,
+    raised,
+    repulsion,
+    shuffled_labels,
+    strangers_named,
+    tier_flags,
+)
 from visard.audit.result import Difference
-from visard.metrics.bootstrap import Estimate
+from visard.metrics.bootstrap import Estimate, SubjectBootstrap, estimate, weighted_share
 from visard.metrics.linkability import Lowest
 
 
@@ -176,15 +186,15 @@ RAISED: dict[str, tuple[Change, Change]] = {
     ),
     "strangers-named": (
         lambda seen: figures(seen, 0, names_another=share(0.3, 0.2, 0.4)),
-        lambda seen: figures(seen, 0, names_another=share(0.3, 0.0, 0.9)),  # too few to tell
+        lambda seen: figures(seen, 0, names_another=share(0.15, 0.0, 0.9)),  # too few to tell
     ),
     "shuffled-labels": (
         lambda seen: figures(seen, 0, names_fellow=share(0.2, 0.1, 0.3)),
-        lambda seen: figures(seen, 0, names_fellow=share(0.02, 0.0003, 0.03)),  # may be chance
+        lambda seen: figures(seen, 0, names_fellow=share(0.005, 0.0003, 0.03)),  # may be chance
     ),
     "chance-linked": (
         lambda seen: figures(seen, 1, linked=share(0.4, 0.2, 0.6)),
-        lambda seen: figures(seen, 1, linked=share(0.01, 0.00009, 0.03)),  # 1 in 105 of a false positive
+        lambda seen: figures(seen, 1, linked=share(0.003, 0.00018, 0.03)),  # of two judges, 1 in 105 each
     ),
     "counting": (
         lambda seen: figures(seen, 1, difference=Difference(-0.5, (-0.6, -0.4), 0.0, (-0.1, 0.1))),
@@ -299,6 +309,33 @@ def audit_result(sound: Evidence) -> AuditResult:
     return audit_people(
         sound.people, sound.gallery, toy_instruments(), surrogates=sound.surrogates, settings=sound.settings
     )
+
+
+CHANCE: dict[str, tuple[Callable[[Evidence], Raised], Callable[[Evidence, Estimate], Evidence]]] = {
+    "shuffled-labels": (shuffled_labels, lambda seen, share: figures(seen, 0, names_fellow=share)),
+    "chance-linked": (chance_linked, lambda seen, share: figures(seen, 1, linked=share)),
+    "strangers-named": (strangers_named, lambda seen, share: figures(seen, 0, names_another=share)),
+}
+
+
+@pytest.mark.parametrize("people", [2, 3, 5])
+@pytest.mark.parametrize("code", CHANCE)
+def test_what_chance_explains_is_told_from_few_people(sound: Evidence, code: str, people: int) -> None:
+    """Of two or three people the rule of three leaves every share open down to nothing."""
+    bootstrap = SubjectBootstrap(people, 60, torch.Generator().manual_seed(0))
+    owner = torch.arange(people).repeat_interleave(8)
+    weights = bootstrap.weights(owner)
+    rule, showing = CHANCE[code]
+    few = dataclasses.replace(sound, people=sound.people[:people])
+    for hits, expected in ((owner == 0, True), (owner < 0, False)):
+        seen = estimate(
+            float(hits.double().mean()),
+            weighted_share(hits, weights),
+            bootstrap.units(owner),
+            bootstrap.unit,
+        )
+        assert (seen.low, seen.n) == (0.0, people)
+        assert bool(list(rule(showing(few, seen)))) is expected
 
 
 def test_a_few_pushed_away_raise_repulsion_though_most_are_not(sound: Evidence) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from visard.audit.inputs import AuditSettings, ModelId, Person, Strangers
 from visard.audit.result import ArmResult, Flag, JudgeCard, JudgeFigures, TierResult
+from visard.metrics.bootstrap import Estimate
 from visard.metrics.verification import resolvable
 from visard.photos.duplicates import duplicates, shared
 
@@ -336,9 +337,9 @@ def repulsion(seen: Evidence) -> Raised:
 def strangers_named(seen: Evidence) -> Raised:
     for where, judge in seen.figures():
         allowed, named = seen.settings.fpir, judge.names_another
-        if named.low > allowed and named.value > TIMES_NOMINAL * allowed:
+        if _beyond(named, allowed) and named.value > TIMES_NOMINAL * allowed:
             yield (
-                f"{judge.names_another.value:.0%} of the faces name another identity, where "
+                f"{named.value:.0%} of the faces name another identity, where "
                 f"{seen.settings.fpir:.1%} were allowed: thresholds from real photos do not hold on these "
                 "pictures.",
                 where,
@@ -353,7 +354,7 @@ def strangers_named(seen: Evidence) -> Raised:
 def shuffled_labels(seen: Evidence) -> Raised:
     for where, judge in seen.figures():
         chance = seen.settings.fpir * (len(seen.people) - 1) / max(1, seen.gallery_size - 1)
-        if judge.names_fellow.low > chance:
+        if _beyond(judge.names_fellow, chance):
             yield (
                 f"{judge.names_fellow.value:.1%} of the faces name another of the audited people, where "
                 f"{chance:.2%} would be chance: the judge links what does not belong together.",
@@ -368,8 +369,9 @@ def shuffled_labels(seen: Evidence) -> Raised:
 )
 def chance_linked(seen: Evidence) -> Raised:
     for arm in seen.arms:
-        chance = seen.settings.fpir / seen.gallery_size  # any of the gallery may be named, not only this one
-        if arm.arm == seen.settings.chance and arm.strongest.linked.low > chance:
+        # Any of the gallery may be named, not only this one; by any of the judges, of whom one is chosen.
+        chance = seen.settings.fpir / seen.gallery_size * len(arm.judges)
+        if arm.arm == seen.settings.chance and _beyond(arm.strongest.linked, chance):
             yield f"{arm.strongest.linked.value:.1%} are linked; {chance:.2%} would be chance.", arm.key
 
 
@@ -435,6 +437,14 @@ def tier_flags(tiers: Sequence[TierResult]) -> Iterator[Flag]:
                 )
             if weaker is None or row.linked.low > weaker.linked.low:
                 weaker = row
+
+
+def _beyond(share: Estimate, chance: float) -> bool:
+    """Whether a share is more than chance: by its interval, or by Markov's inequality.
+
+    P(share >= v) <= chance / v, whatever hangs together: it tells of two people too, whose interval cannot.
+    """
+    return share.low > chance or chance < SIGNIFICANT * share.value
 
 
 def _trained(seen: Evidence) -> Iterator[tuple[Person, Tensor]]:
