@@ -272,9 +272,19 @@ def test_a_stronger_attack_must_not_link_less() -> None:
     assert "T2 links 20%" in flag.message
     assert "T1, which it includes, links 50%" in flag.message
     assert not list(tier_flags([tier("T0", 0.5), tier("T1", 0.45), tier("T2", 0.6)]))  # within the intervals
-    slow = [tier("T0", 0.9), tier("T1", 0.82), tier("T2", 0.74), tier("T3", 0.66)]
+    wide = [tier("T0", 0.5), tier("T1", 0.42, 0.1)]
+    assert [flag.message[:2] for flag in tier_flags(wide)] == ["T1"]  # though its own interval reaches up
+    slow = [tier("T0", 0.9), tier("T1", 0.86), tier("T2", 0.82), tier("T3", 0.78)]
     assert [flag.message[:2] for flag in tier_flags(slow)] == ["T2", "T3"]  # each within the one before
     assert not list(tier_flags([tier("T0", 0.9, arm="none"), tier("T1", 0.1, arm="iddm")]))  # two arms
+
+
+def test_an_attack_that_was_not_tried_is_compared_with_nothing() -> None:
+    nothing = tier("T1", float("nan"))
+    (flag,) = tier_flags([tier("T0", 0.5), nothing, tier("T2", 0.2)])
+    assert "T2 links 20% where T0" in flag.message
+    (flag,) = tier_flags([tier("T0", float("nan")), tier("T1", 0.5), tier("T2", 0.2)])
+    assert "T2 links 20% where T1" in flag.message
 
 
 def test_what_an_attack_says_of_itself_is_a_flag() -> None:

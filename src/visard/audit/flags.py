@@ -411,7 +411,7 @@ def lost_faces(seen: Evidence) -> Raised:
 def tier_flags(tiers: Sequence[TierResult]) -> Iterator[Flag]:
     """What is to be distrusted in the attacks: what each says of itself, and one that links less than before.
 
-    A stronger attack that links less, beyond both intervals, than any weaker one does not work.
+    A stronger attack that links less than the interval of any weaker one leaves open does not work.
     """
     by_arm = sorted(tiers, key=lambda row: (row.arm, row.prompt, row.tier))
     for (arm, prompt), rows in groupby(by_arm, key=lambda row: (row.arm, row.prompt)):
@@ -425,7 +425,9 @@ def tier_flags(tiers: Sequence[TierResult]) -> Iterator[Flag]:
                     where,
                     "Give the attack more people, and read its figure as this says.",
                 )
-            if weaker is not None and row.linked.high < weaker.linked.low:
+            if math.isnan(row.linked.value):
+                continue
+            if weaker is not None and row.linked.value < weaker.linked.low:
                 yield Flag(
                     TIER_ORDER,
                     "A stronger attack links less",
