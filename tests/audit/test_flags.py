@@ -17,6 +17,7 @@ from visard.audit.flags import (
     Raised,
     chance_linked,
     raised,
+    reference_accuracy,
     repulsion,
     shuffled_labels,
     strangers_named,
@@ -260,6 +261,23 @@ def test_one_photo_a_person_says_nothing_of_a_judge(sound: Evidence) -> None:
     (flag,) = raised(blind)
     assert flag.code == "real-accuracy"
     assert "nan" not in flag.message
+
+
+def test_reference_photos_that_are_too_few_to_compare_are_said_so(sound: Evidence) -> None:
+    alone = judge(sound, own_photos=0, own_linked=float("nan"))
+    ((message, where),) = reference_accuracy(alone)
+    assert "it takes 3 photos of a person" in message
+    assert (where, "nan" in message) == ("first", False)
+
+
+@pytest.mark.parametrize("photos", [1, 2, 3])
+def test_how_many_reference_photos_it_takes(photos: int) -> None:
+    world = ToyWorld(5)
+    face = world.person()
+    given = [Person(world.photos(face, photos), {"none": world.photos(face, 4)})]
+    few = AuditSettings(draws=10, null_draws=5)
+    result = audit_people(given, world.strangers(6, 3), toy_instruments(), settings=few)
+    assert ("reference-accuracy" in {flag.code for flag in result.flags}) == (photos < 3)
 
 
 def tier(name: str, value: float, width: float = 0.05, arm: str = "iddm") -> TierResult:

@@ -10,6 +10,7 @@ from itertools import combinations, groupby
 import torch
 from torch import Tensor
 
+from visard.audit.bench import ENOUGH_ENROLLED
 from visard.audit.inputs import AuditSettings, ModelId, Person, Strangers
 from visard.audit.result import ArmResult, Flag, JudgeCard, JudgeFigures, TierResult
 from visard.metrics.bootstrap import Estimate
@@ -137,12 +138,19 @@ def real_accuracy(seen: Evidence) -> Raised:
 
 
 @rule(
-    "The reference photos are not linked to one another",
-    "Look through them: one may show somebody else, or they are too unlike to recognise anybody by.",
+    "The reference photos are not known to be of one person",
+    "Look through them, and add some: one may show somebody else, or they are too unlike to recognise "
+    "anybody by.",
 )
 def reference_accuracy(seen: Evidence) -> Raised:
     for judge in seen.judges:
-        if judge.own_photos and judge.own_linked < seen.settings.expected_own:
+        if judge.real_photos and not judge.own_photos:
+            yield (
+                f"So few cannot be checked against one another: it takes {1 + ENOUGH_ENROLLED} photos of a "
+                "person that show a face.",
+                judge.name,
+            )
+        elif judge.own_photos and judge.own_linked < seen.settings.expected_own:
             yield (
                 f"{judge.own_linked:.0%} of the {judge.own_photos} reference photos are linked to the others "
                 f"of their person, where {judge.real_linked:.0%} of all real photos are.",
