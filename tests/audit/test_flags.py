@@ -22,6 +22,7 @@ from visard.audit.flags import (
     shuffled_labels,
     strangers_named,
     tier_flags,
+    unchecked,
 )
 from visard.audit.result import Difference
 from visard.metrics.bootstrap import Estimate, SubjectBootstrap, estimate, weighted_share
@@ -210,6 +211,19 @@ def codes(evidence: Evidence) -> set[str]:
 
 def test_sound_evidence_raises_nothing(sound: Evidence) -> None:
     assert raised(sound) == []
+
+
+def test_what_could_not_be_checked_is_said_with_what_it_takes(sound: Evidence) -> None:
+    assert unchecked(sound) == {}
+    for changed, check, missing in (
+        (dataclasses.replace(sound, surrogates=[]), "whether a judge took part in training", "--run"),
+        (surrogate(sound, ModelId("arcface")), "whether a judge is of the family of arcface", "families"),
+        (person(sound, training_photos=None), "training photos", "--training-photos"),
+        (renamed(sound, 1, "iddm"), "other people's models", "“strangers”"),
+    ):
+        ((said, takes),) = unchecked(changed).items()
+        assert check in said
+        assert missing in takes
 
 
 def test_every_rule_is_tested() -> None:

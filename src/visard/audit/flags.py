@@ -86,6 +86,31 @@ def raised(evidence: Evidence) -> list[Flag]:
     ]
 
 
+def unchecked(evidence: Evidence) -> dict[str, str]:
+    """Checks that could not be made: of what -> what it would take."""
+    unknown = [model.name for model in evidence.surrogates if not model.family]
+    chance = evidence.settings.chance
+    takes = {
+        "whether a judge took part in training": (
+            bool(evidence.surrogates),
+            "the run that the pictures come from (--run), or what it was trained against",
+        ),
+        f"whether a judge is of the family of {' or '.join(unknown)}": (
+            not unknown,
+            "a kit with the weights of these, or their families",
+        ),
+        "whether reference, gallery or pictures hold training photos": (
+            all(person.training_photos is not None for person in evidence.people),
+            "the photos that the model was trained on (--training-photos)",
+        ),
+        "whether other people's models are linked as well": (
+            any(arm.arm == chance for arm in evidence.arms),
+            f"pictures that such models drew, as the arm “{chance}”",
+        ),
+    }
+    return {check: missing for check, (made, missing) in takes.items() if not made}
+
+
 @rule(
     "A judge took part in training",
     "Leave this judge out, or train again without it: only recognisers that no training has seen may judge.",

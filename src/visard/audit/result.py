@@ -297,13 +297,14 @@ class TierResult:
 class AuditResult:
     """The whole audit.
 
-    claims: one sentence a defended arm, the least favourable first. absent: instruments that were not given,
-    and what therefore was not measured.
+    claims: one sentence a defended arm, the least favourable first. unchecked: checks that could not be made,
+    and what they take. absent: instruments that were not given, and what therefore was not measured.
     """
 
     tier: str
     claims: list[str]
     flags: list[Flag]
+    unchecked: dict[str, str]
     people: int
     gallery: int
     gallery_photos: int
