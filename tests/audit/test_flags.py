@@ -338,9 +338,13 @@ def test_tiers_are_added_to_claims_and_flags(sound: Evidence) -> None:
     assert found.claims[0].startswith("At attack tier T4")  # what links most, not what is called strongest
     assert "60.0 % [95 % CI 55.0–65.0 %] of “iddm”" in found.claims[0]
     assert "undefended 90.0 %" in found.claims[0]
-    stated = dataclasses.replace(rows[1], gallery=112, k=4, fpir=0.01)
+    stated = dataclasses.replace(rows[1], gallery=112, k=4, fpir=1 / 21)
     (claim, *_) = with_tiers(result, [stated]).claims
-    for part in ("in a gallery of 112", "with 4 pictures out", "at a false-positive rate of 0.01"):
+    for part in (
+        "in a gallery of 112",
+        "with 4 pictures out",
+        "at a threshold set for a false-positive rate of 0.048,",
+    ):
         assert part in claim
     assert found.claims[1:] == result.claims
     assert [flag.code for flag in found.flags] == [flag.code for flag in result.flags]

@@ -55,7 +55,7 @@ def tier_claims(tiers: Sequence[TierResult], settings: AuditSettings) -> list[st
         stated = [
             f"in a gallery of {most.gallery}" if most.gallery else "",
             f"with {pictures} out" if most.k else "",
-            f"at a false-positive rate of {most.fpir:g}" if most.fpir else "",
+            f"at a threshold set for a false-positive rate of {most.fpir:.2g}" if most.fpir else "",
         ]
         setting = "".join(f", {part}" for part in stated if part)
         sentence = f"At attack tier {most.tier} ({most.description}){setting}, {share(most.linked)}"
