@@ -131,8 +131,8 @@ RAISED: dict[str, tuple[Change, Change]] = {
         lambda seen: judge(seen, own_linked=0.5),
     ),
     "few-strangers": (
-        lambda seen: dataclasses.replace(seen, strangers=99),
-        lambda seen: dataclasses.replace(seen, strangers=100),
+        lambda seen: dataclasses.replace(seen, strangers=98),
+        lambda seen: dataclasses.replace(seen, strangers=99),  # above all of whom one newcomer in 100 stands
     ),
     "repulsion-unseen": (
         lambda seen: dataclasses.replace(seen, people=seen.people[:1], strangers=19),

@@ -96,6 +96,13 @@ def test_report_says_what_was_not_checked(audited, flagged: bool, checked: bool)
     assert json.loads(result.to_json())["unchecked"] == missing
 
 
+def test_a_rate_that_half_of_the_strangers_show_is_printed_short(audited) -> None:
+    words = " ".join(Page(render_report(audited[0])).text.split())
+    assert "0.01 or 0.003 cannot be shown with half of 20 strangers." in words
+    assert "0.091" in words  # one newcomer in eleven
+    assert "0.0909" not in words
+
+
 def test_report_is_self_contained_and_holds_no_path(audited, tmp_path: Path) -> None:
     result, person = audited
     html = render_report(result, [person])

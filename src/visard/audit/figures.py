@@ -147,7 +147,7 @@ def judge_figures(
             for k in settings.ranks
             if k < scores.similarities.shape[1]
         ],
-        searches=_searches(scores, weights, units, unit, settings),
+        searches=_searches(scores, weights, units, unit),
         median_rank=median_rank(places),
         worst_rank=float(places.max()) if places.numel() else math.nan,
         bottom_rank=median_rank(from_bottom),
@@ -187,20 +187,11 @@ def judge_figures(
     )
 
 
-def _searches(
-    scores: Scores, weights: Tensor, units: int, unit: str, settings: AuditSettings
-) -> list[SearchRate]:
-    """TPIR with half of the strangers not enrolled; every picture searches both halves, half a count each.
-
-    Rates that so few searches cannot show are left out.
-    """
-    halves = scores.bench.halves
-    found = [scores.half_scores(half) for half in halves]
+def _searches(scores: Scores, weights: Tensor, units: int, unit: str) -> list[SearchRate]:
+    """TPIR with half of the strangers not enrolled; every picture searches both halves, half a count each."""
+    pairs = [(half, scores.half_scores(half)) for half in scores.bench.halves]
     rows = []
-    for rate in settings.search_rates:
-        if not all(rate in half.thresholds for half in halves):
-            continue
-        pairs = list(zip(halves, found, strict=True))
+    for rate in scores.bench.halves[0].thresholds:
         hits = torch.stack([(score > half.thresholds[rate]).double() for half, score in pairs]).mean(0)
         drawn = torch.stack([(score > half.draws[rate][:, None]).double() for half, score in pairs]).mean(0)
         rows.append(SearchRate(rate, estimate(_share(hits), weighted_share(drawn, weights), units, unit)))

@@ -14,7 +14,7 @@ from visard.audit.bench import ENOUGH_ENROLLED
 from visard.audit.inputs import AuditSettings, ModelId, Person, Strangers
 from visard.audit.result import ArmResult, Flag, JudgeCard, JudgeFigures, TierResult
 from visard.metrics.bootstrap import Estimate
-from visard.metrics.verification import resolvable
+from visard.metrics.identification import finest
 from visard.photos.duplicates import duplicates, shared
 
 SIGNIFICANT = 0.05
@@ -37,6 +37,11 @@ class Evidence:
     arms: Sequence[ArmResult]
     settings: AuditSettings
     strangers: int
+
+    @property
+    def fpir(self) -> float:
+        """The false-positive rate of a newcomer's search: asked for, or the finest the strangers can show."""
+        return finest(self.settings.fpir, self.strangers)
 
     @property
     def gallery_size(self) -> int:
@@ -188,11 +193,12 @@ def reference_accuracy(seen: Evidence) -> Raised:
     "Add strangers, or ask for a larger false-positive rate (--fpir).",
 )
 def few_strangers(seen: Evidence) -> Raised:
-    fpir = seen.settings.fpir
-    if not resolvable(seen.strangers, fpir):
+    asked = seen.settings.fpir
+    if seen.fpir > asked:
         yield (
-            f"{seen.strangers} strangers cannot show a rate of {fpir:.1%}, however many photos there are of "
-            f"each: those of one person err together. At least {math.ceil(1 / fpir)} are needed.",
+            f"{seen.strangers} strangers cannot show a rate of {asked:.1%}, however many photos there are of "
+            f"each: those of one person err together. It is {seen.fpir:.1%}; at least "
+            f"{math.ceil(1 / asked) - 1} are needed.",
             "",
         )
 
@@ -369,11 +375,11 @@ def repulsion(seen: Evidence) -> Raised:
 )
 def strangers_named(seen: Evidence) -> Raised:
     for where, judge in seen.figures():
-        allowed, named = seen.settings.fpir, judge.names_another
+        allowed, named = seen.fpir, judge.names_another
         if _beyond(named, allowed) and named.value > TIMES_NOMINAL * allowed:
             yield (
                 f"{named.value:.0%} of the faces name another identity, where "
-                f"{seen.settings.fpir:.1%} were allowed: thresholds from real photos do not hold on these "
+                f"{allowed:.1%} were allowed: thresholds from real photos do not hold on these "
                 "pictures.",
                 where,
             )
@@ -386,7 +392,7 @@ def strangers_named(seen: Evidence) -> Raised:
 )
 def shuffled_labels(seen: Evidence) -> Raised:
     for where, judge in seen.figures():
-        chance = seen.settings.fpir * (len(seen.people) - 1) / max(1, seen.gallery_size - 1)
+        chance = seen.fpir * (len(seen.people) - 1) / max(1, seen.gallery_size - 1)
         if _beyond(judge.names_fellow, chance):
             yield (
                 f"{judge.names_fellow.value:.1%} of the faces name another of the audited people, where "
@@ -403,7 +409,7 @@ def shuffled_labels(seen: Evidence) -> Raised:
 def chance_linked(seen: Evidence) -> Raised:
     for arm in seen.arms:
         # Any of the gallery may be named, not only this one; by any of the judges, of whom one is chosen.
-        chance = seen.settings.fpir / seen.gallery_size * len(arm.judges)
+        chance = seen.fpir / seen.gallery_size * len(arm.judges)
         if arm.arm == seen.settings.chance and _beyond(arm.strongest.linked, chance):
             yield f"{arm.strongest.linked.value:.1%} are linked; {chance:.2%} would be chance.", arm.key
 

@@ -42,7 +42,10 @@ class MatchRate:
 
 @dataclass(frozen=True)
 class SearchRate:
-    """TPIR at one false-positive rate, half of the strangers not enrolled, over all pictures."""
+    """TPIR at one false-positive rate, half of the strangers not enrolled, over all pictures.
+
+    fpir: the rate asked for, or the finest that half of the strangers can show.
+    """
 
     fpir: float
     rate: Estimate
