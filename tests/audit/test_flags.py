@@ -393,6 +393,9 @@ def test_a_few_pushed_away_raise_repulsion_though_most_are_not(sound: Evidence) 
     doubtful = dataclasses.replace(lowest, p_value=0.03)  # one of two tests
     assert not list(repulsion(figures(sound, 0, lowest=doubtful)))
     assert not list(repulsion(figures(sound, 0, auc_same_pictures=0.4, repulsion_p=0.03)))
+    alone = dataclasses.replace(sound, people=sound.people[:1])  # who has one place, and one test
+    assert list(repulsion(figures(alone, 0, auc_same_pictures=0.4, repulsion_p=0.03)))
+    assert not list(repulsion(figures(alone, 0, lowest=Lowest(1, 1, 0.049, 0.049))))
 
 
 def test_arm_and_judge_are_named(sound: Evidence) -> None:

@@ -349,7 +349,8 @@ def undefended_accuracy(seen: Evidence) -> Raised:
     "Choose a lower strength: being pushed away from oneself is a trace as well. Read D_sys, not AUC.",
 )
 def repulsion(seen: Evidence) -> Raised:
-    rejects = SIGNIFICANT if len(seen.people) == 1 else SIGNIFICANT / 2  # one test, or two
+    several = len(seen.people) > 1
+    rejects = SIGNIFICANT / 2 if several else SIGNIFICANT  # two tests, or one
     for where, judge in seen.figures():
         lowest = judge.lowest
         if judge.auc_same_pictures < 0.5 and judge.repulsion_p < rejects:
@@ -359,7 +360,7 @@ def repulsion(seen: Evidence) -> Raised:
                 "person.",
                 where,
             )
-        elif lowest.p_value < rejects:
+        elif several and lowest.p_value < rejects:
             yield (
                 f"{lowest.count} of {lowest.people} people are among the {lowest.share:.1%} of identities "
                 f"least similar to their pictures, p = {lowest.p_value:.2g}. Whoever looks for the LEAST "
