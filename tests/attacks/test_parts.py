@@ -14,18 +14,8 @@ from visard.attacks.aggregation import groups_of, pooled_scores
 from visard.attacks.comparator import logistic_weights, standardised
 from visard.attacks.eyes import Sight
 from visard.attacks.maps import fit, learn, procrustes, ridge
-from visard.attacks.searches import (
-    Searches,
-    decidability,
-    finest,
-    limits_by_others,
-    passing_share,
-    redrawn,
-    share_of_people,
-    thresholds,
-)
+from visard.attacks.searches import Searches, decidability, share_of_people, thresholds
 from visard.metrics.bootstrap import SubjectBootstrap
-from visard.metrics.verification import threshold_at
 
 
 def unit(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -79,43 +69,11 @@ def test_thresholds_and_shares_by_hand() -> None:
     generator = torch.Generator().manual_seed(0)
     limits = thresholds(others, fpir=0.5, fmr=0.2, draws=50, generator=generator)
     assert (limits.search, limits.match) == pytest.approx((0.6, 0.6))
-    assert (finest(0.01, 20), finest(0.01, 100), finest(0.01, 300)) == (1 / 21, 0.01, 0.01)
     assert bool(torch.isin(limits.search_draws, torch.tensor([0.6, 0.75]).double()).all())
     bootstrap = SubjectBootstrap(2, 50, generator)
     share = share_of_people(found.naming, found.owner, 0.75, torch.full((50,), 0.75), bootstrap)
     assert share.value == pytest.approx((1 / 2 + 1 / 2) / 2)
     assert (share.n, share.unit) == (2, "subjects")
-
-
-def test_what_may_pass_is_found_on_everybody_as_a_newcomer() -> None:
-    alone = torch.arange(20)
-    assert passing_share(torch.arange(20.0), alone, 0.05) == 0.0  # one of twenty would let two of 21 pass
-    assert passing_share(torch.arange(40.0), torch.arange(40), 0.05) == 1 / 40
-    torch.manual_seed(0)
-    searches = torch.rand(20 * 16)
-    owner = torch.arange(20).repeat_interleave(16)
-    assert passing_share(searches, owner, 0.05) == pytest.approx(15 / 320)  # as if each were somebody's
-    alike = torch.arange(20.0).repeat_interleave(16)
-    # sixteen searches that say the same are one
-    assert threshold_at(alike, passing_share(alike, owner, 0.05)) == 19
-    limits = limits_by_others(torch.tensor([3.0, 2.0, 1.0]), torch.tensor([0, 1, 2]), 0.0)
-    assert limits.tolist() == [2.0, 3.0, 3.0]
-
-
-@pytest.mark.parametrize("spread", [0.0, 0.5, 1.0])
-def test_a_newcomer_is_named_as_often_as_was_allowed(spread: float) -> None:
-    """Whether a person's searches err together or not: spread of people beside that of their searches."""
-    generator = torch.Generator().manual_seed(0)
-    named = []
-    for _ in range(300):
-        people = spread * torch.randn(20, 1, generator=generator)
-        tops = (people + (1 - spread) * torch.randn(20, 8, generator=generator)).flatten()
-        owner = torch.arange(20).repeat_interleave(8)
-        limit = threshold_at(tops, passing_share(tops, owner, 0.05))
-        others = spread * torch.randn(2000, generator=generator)
-        others += (1 - spread) * torch.randn(2000, generator=generator)
-        named.append(float((others > limit).double().mean()))
-    assert 0.03 < sum(named) / len(named) < 0.055
 
 
 def test_people_count_alike_however_many_pictures_they_have() -> None:
@@ -125,13 +83,6 @@ def test_people_count_alike_however_many_pictures_they_have() -> None:
         torch.tensor([1.0, 0.0, 0.0, 0.0]), owner, 0.5, torch.full((100,), 0.5), bootstrap
     )
     assert share.value == pytest.approx(0.5)
-
-
-def test_redrawn_thresholds_with_equal_weights_are_the_threshold() -> None:
-    scores = torch.rand(3000, generator=torch.Generator().manual_seed(0))
-    owner = torch.arange(3000) % 30
-    once = redrawn(scores, owner, torch.ones(1, 30, dtype=torch.float64), 0.01)
-    assert float(once) == pytest.approx(float(scores.topk(31).values[-1]))
 
 
 def test_decidability_of_two_gaussians() -> None:

@@ -11,9 +11,22 @@ import torch
 
 from support.toys import ToyWorld, toy_instruments
 from visard.audit import AuditResult, AuditSettings, ModelId, Person, TierResult, audit_people, with_tiers
-from visard.audit.flags import RULES, Evidence, raised, tier_flags
+from visard.audit.flags import (
+    RULES,
+    Evidence,
+    Raised,
+    chance_linked,
+    raised,
+    reference_accuracy,
+    repulsion,
+    shuffled_labels,
+    strangers_named,
+    tier_flags,
+    unchecked,
+)
 from visard.audit.result import Difference
-from visard.metrics.bootstrap import Estimate
+from visard.metrics.bootstrap import Estimate, SubjectBootstrap, estimate, weighted_share
+from visard.metrics.linkability import Lowest
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +131,8 @@ RAISED: dict[str, tuple[Change, Change]] = {
         lambda seen: judge(seen, own_linked=0.5),
     ),
     "few-strangers": (
-        lambda seen: dataclasses.replace(seen, strangers=99),
-        lambda seen: dataclasses.replace(seen, strangers=100),
+        lambda seen: dataclasses.replace(seen, strangers=98),
+        lambda seen: dataclasses.replace(seen, strangers=99),  # above all of whom one newcomer in 100 stands
     ),
     "repulsion-unseen": (
         lambda seen: dataclasses.replace(seen, people=seen.people[:1], strangers=19),
@@ -175,15 +188,15 @@ RAISED: dict[str, tuple[Change, Change]] = {
     ),
     "strangers-named": (
         lambda seen: figures(seen, 0, names_another=share(0.3, 0.2, 0.4)),
-        lambda seen: figures(seen, 0, names_another=share(0.3, 0.0, 0.9)),  # too few to tell
+        lambda seen: figures(seen, 0, names_another=share(0.15, 0.0, 0.9)),  # too few to tell
     ),
     "shuffled-labels": (
         lambda seen: figures(seen, 0, names_fellow=share(0.2, 0.1, 0.3)),
-        lambda seen: figures(seen, 0, names_fellow=share(0.02, 0.0003, 0.03)),  # may be chance
+        lambda seen: figures(seen, 0, names_fellow=share(0.005, 0.0003, 0.03)),  # may be chance
     ),
     "chance-linked": (
         lambda seen: figures(seen, 1, linked=share(0.4, 0.2, 0.6)),
-        lambda seen: figures(seen, 1, linked=share(0.01, 0.00009, 0.03)),  # 1 in 105 of a false positive
+        lambda seen: figures(seen, 1, linked=share(0.003, 0.00018, 0.03)),  # of two judges, 1 in 105 each
     ),
     "counting": (
         lambda seen: figures(seen, 1, difference=Difference(-0.5, (-0.6, -0.4), 0.0, (-0.1, 0.1))),
@@ -198,6 +211,19 @@ def codes(evidence: Evidence) -> set[str]:
 
 def test_sound_evidence_raises_nothing(sound: Evidence) -> None:
     assert raised(sound) == []
+
+
+def test_what_could_not_be_checked_is_said_with_what_it_takes(sound: Evidence) -> None:
+    assert unchecked(sound) == {}
+    for changed, check, missing in (
+        (dataclasses.replace(sound, surrogates=[]), "whether a judge took part in training", "--run"),
+        (surrogate(sound, ModelId("arcface")), "whether a judge is of the family of arcface", "families"),
+        (person(sound, training_photos=None), "training photos", "--training-photos"),
+        (renamed(sound, 1, "iddm"), "other people's models", "“strangers”"),
+    ):
+        ((said, takes),) = unchecked(changed).items()
+        assert check in said
+        assert missing in takes
 
 
 def test_every_rule_is_tested() -> None:
@@ -251,6 +277,23 @@ def test_one_photo_a_person_says_nothing_of_a_judge(sound: Evidence) -> None:
     assert "nan" not in flag.message
 
 
+def test_reference_photos_that_are_too_few_to_compare_are_said_so(sound: Evidence) -> None:
+    alone = judge(sound, own_photos=0, own_linked=float("nan"))
+    ((message, where),) = reference_accuracy(alone)
+    assert "it takes 3 photos of a person" in message
+    assert (where, "nan" in message) == ("first", False)
+
+
+@pytest.mark.parametrize("photos", [1, 2, 3])
+def test_how_many_reference_photos_it_takes(photos: int) -> None:
+    world = ToyWorld(5)
+    face = world.person()
+    given = [Person(world.photos(face, photos), {"none": world.photos(face, 4)})]
+    few = AuditSettings(draws=10, null_draws=5)
+    result = audit_people(given, world.strangers(6, 3), toy_instruments(), settings=few)
+    assert ("reference-accuracy" in {flag.code for flag in result.flags}) == (photos < 3)
+
+
 def tier(name: str, value: float, width: float = 0.05, arm: str = "iddm") -> TierResult:
     return TierResult(name, "", share(value, value - width, value + width), 100, arm)
 
@@ -261,9 +304,19 @@ def test_a_stronger_attack_must_not_link_less() -> None:
     assert "T2 links 20%" in flag.message
     assert "T1, which it includes, links 50%" in flag.message
     assert not list(tier_flags([tier("T0", 0.5), tier("T1", 0.45), tier("T2", 0.6)]))  # within the intervals
-    slow = [tier("T0", 0.9), tier("T1", 0.82), tier("T2", 0.74), tier("T3", 0.66)]
+    wide = [tier("T0", 0.5), tier("T1", 0.42, 0.1)]
+    assert [flag.message[:2] for flag in tier_flags(wide)] == ["T1"]  # though its own interval reaches up
+    slow = [tier("T0", 0.9), tier("T1", 0.86), tier("T2", 0.82), tier("T3", 0.78)]
     assert [flag.message[:2] for flag in tier_flags(slow)] == ["T2", "T3"]  # each within the one before
     assert not list(tier_flags([tier("T0", 0.9, arm="none"), tier("T1", 0.1, arm="iddm")]))  # two arms
+
+
+def test_an_attack_that_was_not_tried_is_compared_with_nothing() -> None:
+    nothing = tier("T1", float("nan"))
+    (flag,) = tier_flags([tier("T0", 0.5), nothing, tier("T2", 0.2)])
+    assert "T2 links 20% where T0" in flag.message
+    (flag,) = tier_flags([tier("T0", float("nan")), tier("T1", 0.5), tier("T2", 0.2)])
+    assert "T2 links 20% where T1" in flag.message
 
 
 def test_what_an_attack_says_of_itself_is_a_flag() -> None:
@@ -285,9 +338,13 @@ def test_tiers_are_added_to_claims_and_flags(sound: Evidence) -> None:
     assert found.claims[0].startswith("At attack tier T4")  # what links most, not what is called strongest
     assert "60.0 % [95 % CI 55.0–65.0 %] of “iddm”" in found.claims[0]
     assert "undefended 90.0 %" in found.claims[0]
-    stated = dataclasses.replace(rows[1], gallery=112, k=4, fpir=0.01)
+    stated = dataclasses.replace(rows[1], gallery=112, k=4, fpir=1 / 21)
     (claim, *_) = with_tiers(result, [stated]).claims
-    for part in ("in a gallery of 112", "with 4 pictures out", "at a false-positive rate of 0.01"):
+    for part in (
+        "in a gallery of 112",
+        "with 4 pictures out",
+        "at a threshold set for a false-positive rate of 0.048,",
+    ):
         assert part in claim
     assert found.claims[1:] == result.claims
     assert [flag.code for flag in found.flags] == [flag.code for flag in result.flags]
@@ -298,6 +355,47 @@ def audit_result(sound: Evidence) -> AuditResult:
     return audit_people(
         sound.people, sound.gallery, toy_instruments(), surrogates=sound.surrogates, settings=sound.settings
     )
+
+
+CHANCE: dict[str, tuple[Callable[[Evidence], Raised], Callable[[Evidence, Estimate], Evidence]]] = {
+    "shuffled-labels": (shuffled_labels, lambda seen, share: figures(seen, 0, names_fellow=share)),
+    "chance-linked": (chance_linked, lambda seen, share: figures(seen, 1, linked=share)),
+    "strangers-named": (strangers_named, lambda seen, share: figures(seen, 0, names_another=share)),
+}
+
+
+@pytest.mark.parametrize("people", [2, 3, 5])
+@pytest.mark.parametrize("code", CHANCE)
+def test_what_chance_explains_is_told_from_few_people(sound: Evidence, code: str, people: int) -> None:
+    """Of two or three people the rule of three leaves every share open down to nothing."""
+    bootstrap = SubjectBootstrap(people, 60, torch.Generator().manual_seed(0))
+    owner = torch.arange(people).repeat_interleave(8)
+    weights = bootstrap.weights(owner)
+    rule, showing = CHANCE[code]
+    few = dataclasses.replace(sound, people=sound.people[:people])
+    for hits, expected in ((owner == 0, True), (owner < 0, False)):
+        seen = estimate(
+            float(hits.double().mean()),
+            weighted_share(hits, weights),
+            bootstrap.units(owner),
+            bootstrap.unit,
+        )
+        assert (seen.low, seen.n) == (0.0, people)
+        assert bool(list(rule(showing(few, seen)))) is expected
+
+
+def test_a_few_pushed_away_raise_repulsion_though_most_are_not(sound: Evidence) -> None:
+    lowest = Lowest(count=6, people=20, share=0.05, p_value=0.0003)
+    few = figures(sound, 0, auc_same_pictures=0.69, repulsion_p=0.998, lowest=lowest)
+    (message,) = [message for message, _ in repulsion(few)]
+    assert message.startswith("6 of 20 people are among the 5.0% of identities least similar")
+    assert "AUC" not in message
+    doubtful = dataclasses.replace(lowest, p_value=0.03)  # one of two tests
+    assert not list(repulsion(figures(sound, 0, lowest=doubtful)))
+    assert not list(repulsion(figures(sound, 0, auc_same_pictures=0.4, repulsion_p=0.03)))
+    alone = dataclasses.replace(sound, people=sound.people[:1])  # who has one place, and one test
+    assert list(repulsion(figures(alone, 0, auc_same_pictures=0.4, repulsion_p=0.03)))
+    assert not list(repulsion(figures(alone, 0, lowest=Lowest(1, 1, 0.049, 0.049))))
 
 
 def test_arm_and_judge_are_named(sound: Evidence) -> None:

@@ -1,7 +1,9 @@
 """The page: complete, self-contained, readable by machine and person, and without a trace of files."""
 
 import base64
+import dataclasses
 import io
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -79,6 +81,26 @@ def test_report_says_the_claim_and_the_flags(audited) -> None:
     assert "anonym" not in words.lower()
     for unset in ("None", "nan", "Undefined"):
         assert unset not in words
+
+
+@pytest.mark.parametrize("flagged", [False, True])
+@pytest.mark.parametrize("checked", [False, True])
+def test_report_says_what_was_not_checked(audited, flagged: bool, checked: bool) -> None:
+    result, _ = audited
+    missing = {} if checked else {"whether a judge took part in training": "the run (--run)"}
+    result = dataclasses.replace(result, flags=result.flags if flagged else [], unchecked=missing)
+    words = " ".join(Page(render_report(result)).text.split())
+    assert ("raised no flag" in words) == (not flagged)
+    assert ("raised no flag." in words) == (checked and not flagged)
+    assert ("whether a judge took part in training: give the run (--run)." in words) == (not checked)
+    assert json.loads(result.to_json())["unchecked"] == missing
+
+
+def test_a_rate_that_half_of_the_strangers_show_is_printed_short(audited) -> None:
+    words = " ".join(Page(render_report(audited[0])).text.split())
+    assert "0.01 or 0.003 cannot be shown with half of 20 strangers." in words
+    assert "0.091" in words  # one newcomer in eleven
+    assert "0.0909" not in words
 
 
 def test_report_is_self_contained_and_holds_no_path(audited, tmp_path: Path) -> None:

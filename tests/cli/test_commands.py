@@ -271,6 +271,8 @@ def test_a_caution_names_whom_it_concerns(
     at = lines.index("Caution: Too few faces.")
     assert lines[at + 1].startswith("  photos: ")
     assert lines[at + 2].startswith("  Generate more pictures")
+    unchecked = [line for line in lines if line.startswith("Not checked: ")]
+    assert any("took part in training. Give the run" in line for line in unchecked)
 
 
 def test_an_audit_needs_strangers(visard: Run, kit: Path, photo_folder: Folders) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_curve
 
-from visard.metrics.identification import named, search_threshold
+from visard.metrics.identification import named
 from visard.metrics.linkability import d_sys, picture_linkability, repulsion_p_value
 from visard.metrics.open_set import open_set_tpir, search_scores
 from visard.metrics.verification import auc, equal_error_rate, match_rate, threshold_at
@@ -47,7 +47,7 @@ def test_pictures_of_nobody_are_named_at_the_nominal_rate(fpir: float, people: i
     unenrolled = torch.randn(60_000, people, generator=source)
     similarities = torch.randn(60_000, people, generator=source)
     true = torch.randint(people, (60_000,), generator=source)
-    threshold = search_threshold(unenrolled.max(1).values, fpir)
+    threshold = threshold_at(unenrolled.max(1).values, fpir)
     anybody = named(similarities, threshold) >= 0
     assert float(anybody.double().mean()) == pytest.approx(fpir, rel=0.25)
     found = open_set_tpir(similarities, true, unenrolled, fpir)

@@ -1,7 +1,9 @@
+import math
+
 import pytest
 import torch
 
-from visard.metrics.linkability import d_sys, picture_linkability, repulsion_p_value
+from visard.metrics.linkability import d_sys, lowest_places, picture_linkability, repulsion_p_value
 
 
 def test_hand_worked_value() -> None:
@@ -58,3 +60,25 @@ def test_repulsion_is_told_from_chance(people: int) -> None:
     assert repulsion_p_value(*gallery(2.0, people), 400, generator) > 0.9
     chance = [repulsion_p_value(*gallery(0.0, people, seed), 400, generator) for seed in range(12)]
     assert sum(p <= 0.05 for p in chance) <= 2
+
+
+def test_a_few_who_are_pushed_away_are_told_from_chance() -> None:
+    """Six of twenty always last, the others first: on average they stand above the strangers."""
+    pushed, true = gallery(-2.0, 20)
+    similarities = torch.where(true[:, None] < 6, pushed, gallery(2.0, 20)[0])
+    generator = torch.Generator().manual_seed(9)
+    assert repulsion_p_value(similarities, true, 400, generator) > 0.9
+    found = lowest_places(similarities, true)
+    assert (found.count, found.people) == (6, 20)
+    assert found.share == pytest.approx(2 / 41)  # of 40 strangers and the person
+    fewer = [math.comb(20, n) * (2 / 41) ** n * (39 / 41) ** (20 - n) for n in range(6)]
+    assert found.p_value == pytest.approx(1 - sum(fewer))
+    assert found.p_value < 1e-3
+
+
+def test_nobody_is_counted_as_pushed_away_by_chance_more_often_than_that() -> None:
+    chance = [lowest_places(*gallery(0.0, 20, seed)).p_value for seed in range(200)]
+    assert sum(p <= 0.05 for p in chance) <= 10
+    alone = lowest_places(*gallery(-2.0, 1))
+    assert (alone.count, alone.people, alone.p_value) == (1, 1, pytest.approx(3 / 60))
+    assert math.isnan(lowest_places(torch.zeros(4, 1), torch.zeros(4, dtype=torch.long)).p_value)

@@ -1,5 +1,7 @@
+import numpy as np
 import pytest
 import torch
+from scipy.optimize import brentq
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from visard.metrics.bootstrap import group_weights
@@ -35,6 +37,20 @@ def test_auc_and_det_agree_with_scikit_learn(shift: float) -> None:
     fpr, tpr, _ = roc_curve(labels, pooled, drop_intermediate=False)
     torch.testing.assert_close(curve.fmr, torch.from_numpy(fpr))
     torch.testing.assert_close(1 - curve.fnmr, torch.from_numpy(tpr))
+
+
+@pytest.mark.parametrize("lost", [0.0, 0.3, 0.8])
+@pytest.mark.parametrize("shift", [-1.0, 0.0, 0.7, 2.5])
+@pytest.mark.parametrize("steps", [2, 8, 1000])
+def test_equal_error_rate_agrees_with_scikit_learn_and_scipy(shift: float, steps: int, lost: float) -> None:
+    """Scores in steps of 1/2, 1/8 and hardly any, a share of the mated ones lost faces at -inf."""
+    mated, others = ((each * steps).round() / steps for each in scores(shift, 60, 500, seed=steps))
+    mated[: int(lost * 60)] = -torch.inf
+    labels = torch.cat([torch.ones(len(mated)), torch.zeros(len(others))])
+    pooled = torch.cat([mated, others]).clamp(min=-1e3)  # scikit-learn takes no infinite scores
+    fpr, tpr, _ = roc_curve(labels, pooled, drop_intermediate=False)
+    theirs = brentq(lambda rate: 1 - rate - np.interp(rate, fpr, tpr), 0.0, 1.0)
+    assert equal_error_rate(mated, others) == pytest.approx(theirs, abs=1e-9)
 
 
 def test_error_rates_of_known_sets() -> None:

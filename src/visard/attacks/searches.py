@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from visard.metrics.bootstrap import Estimate, SubjectBootstrap, estimate, group_weights, weighted_share
+from visard.metrics.identification import newcomers_threshold, redrawn_thresholds
 from visard.metrics.verification import threshold_at
 
 
@@ -48,47 +48,6 @@ class Thresholds:
     match_draws: Tensor
 
 
-def finest(rate: float, people: int) -> float:
-    """The false-positive rate that is asked for, or the finest one that so many people can show.
-
-    However many searches each of them makes: those of one person err together. Above the highest score of n
-    people there is one newcomer in n + 1.
-    """
-    return max(rate, 1 / (people + 1))
-
-
-def limits_by_others(tops: Tensor, owner: Tensor, passing: float) -> Tensor:
-    """The threshold that each person's searches meet where all others set it: tops, owner (Q,) -> (S,).
-
-    passing: share of the others' searches that pass, rounded up.
-    """
-    limits = []
-    for person in range(int(owner.max()) + 1):
-        others = tops[owner != person]
-        passed = min(math.ceil(passing * len(others) - 1e-9), len(others) - 1)
-        limits.append(others.topk(passed + 1).values[-1] if len(others) else tops.new_tensor(torch.inf))
-    return torch.stack(limits)
-
-
-def passing_share(tops: Tensor, owner: Tensor, rate: float) -> float:
-    """The share of these searches to let pass so that no more than `rate` of a newcomer's do.
-
-    tops (Q,): the highest scores of searches by people who are not enrolled, owner (Q,): whose each is. Found
-    on everybody in turn as the newcomer among the others; nothing passes where less would not do.
-    """
-    people, owner = torch.unique(owner, return_inverse=True)
-    everyone = 1 / torch.bincount(owner).double()[owner] / len(people)
-    passed, most = 0, int(rate * len(tops) + 1e-9)
-    while passed < most:  # the more pass, the lower are the limits, and the more newcomers are named
-        middle = (passed + most + 1) // 2
-        named = tops > limits_by_others(tops, owner, middle / len(tops))[owner]
-        if float(everyone[named].sum()) <= rate + 1e-9:
-            passed = middle
-        else:
-            most = middle - 1
-    return passed / len(tops)
-
-
 def thresholds(
     strangers: Searches, *, fpir: float, fmr: float, draws: int, generator: torch.Generator
 ) -> Thresholds:
@@ -98,23 +57,15 @@ def thresholds(
     whose = strangers.owner[:, None].expand_as(pairs)
     people, owner = torch.unique(strangers.owner, return_inverse=True)
     weights = group_weights(len(people), draws, generator)
-    passing = passing_share(tops, owner, fpir)
+    search, search_draws = newcomers_threshold(tops, owner, fpir, weights)
     return Thresholds(
-        search=threshold_at(tops, passing),
-        search_draws=redrawn(tops, owner, weights, passing),
+        search=search,
+        search_draws=search_draws,
         match=threshold_at(pairs[finite], fmr),
-        match_draws=redrawn(pairs[finite], torch.searchsorted(people, whose[finite]), weights, fmr),
+        match_draws=redrawn_thresholds(
+            pairs[finite], torch.searchsorted(people, whose[finite]), weights, fmr
+        ),
     )
-
-
-def redrawn(scores: Tensor, owner: Tensor, weights: Tensor, rate: float) -> Tensor:
-    """The threshold of `rate` in each draw: scores, owner (M,), weights of people (draws, N) -> (draws,)."""
-    total = weights @ torch.bincount(owner, minlength=weights.shape[1]).double()
-    tail = min(len(scores), max(200, int(10 * rate * len(scores))))  # no draw's threshold lies below
-    ordered, where = scores.double().topk(tail)
-    passed = torch.cumsum(weights[:, owner[where]], 1)
-    at = torch.searchsorted(passed, rate * total[:, None] + 1e-9, right=True).squeeze(1)
-    return ordered[at.clamp(max=tail - 1)]
 
 
 def share_of_people(

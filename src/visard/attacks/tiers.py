@@ -15,8 +15,9 @@ from visard.attacks.inputs import AttackSettings
 from visard.attacks.maps import LinearMap, learn
 from visard.attacks.plan import Plan, matcher_scores, search, seen, standardised_each
 from visard.attacks.result import Tried
-from visard.attacks.searches import decidability, finest, limits_by_others, passing_share
+from visard.attacks.searches import decidability
 from visard.attacks.views import AS_IT_IS
+from visard.metrics.identification import finest, limits_by_others, passing_share
 
 BEST_VIEWS = 3
 """How many of the best views are averaged with the picture as it is."""

@@ -12,7 +12,7 @@ from visard import __version__
 from visard.audit.arms import Rooms, face_success, measure_arms
 from visard.audit.bench import Bench, build
 from visard.audit.claim import TIER, claims
-from visard.audit.flags import Evidence, raised
+from visard.audit.flags import Evidence, raised, unchecked
 from visard.audit.gate import verdicts
 from visard.audit.inputs import AuditSettings, Instruments, ModelId, Person, Strangers
 from visard.audit.observe import Faces, observe
@@ -106,6 +106,7 @@ def audit_people(
         tier=TIER,
         claims=claims(results, size, len(people), chosen),
         flags=raised(evidence),
+        unchecked=unchecked(evidence),
         people=len(people),
         gallery=size,
         gallery_photos=strangers.pictures,

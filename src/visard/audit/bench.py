@@ -14,8 +14,8 @@ from torch import Tensor
 from visard.audit.inputs import AuditSettings
 from visard.metrics.bootstrap import group_weights
 from visard.metrics.identification import (
-    resampled_search_thresholds,
-    search_threshold,
+    finest,
+    newcomers_threshold,
     unenrolled_top_scores,
 )
 from visard.metrics.identity_similarity import reference_embedding
@@ -29,13 +29,11 @@ ENOUGH_ENROLLED = 2
 class HalfGallery:
     """A gallery of the audited people and half of the strangers, searched also by the other half.
 
-    columns (K,) of the whole gallery that are enrolled; tops (Q,) best score of each search by somebody who
-    is not, owner (Q,) that stranger. thresholds: by false-positive rate, draws: the same in every draw.
+    columns (K,) of the whole gallery that are enrolled; thresholds: by false-positive rate of a newcomer's
+    searches, the one asked for or the finest that the smaller half can show; draws: the same in every draw.
     """
 
     columns: Tensor
-    tops: Tensor
-    owner: Tensor
     thresholds: dict[float, float]
     draws: dict[float, Tensor]
 
@@ -57,7 +55,6 @@ class Bench:
     non_mated: Tensor
     search: float
     search_draws: Tensor
-    search_probes: int
     matches: dict[float, float]
     match_draws: dict[float, Tensor]
     real_own: Tensor
@@ -100,21 +97,22 @@ def build(
     draws = resampled_thresholds(scores, owner, weights, rates)
     everybody = people + [strangers[owner == who] for who in range(count)]
     real_own, real_others, whose = _leave_one_out(everybody, gallery)
+    search, search_draws = newcomers_threshold(tops, owner, settings.fpir, weights)
     halves = torch.randperm(count, generator=generator).tensor_split(2)
+    shown = list(dict.fromkeys(finest(rate, count // 2) for rate in settings.search_rates))
     return Bench(
         templates=gallery,
         non_mated=non_mated,
-        search=search_threshold(tops, settings.fpir),
-        search_draws=resampled_search_thresholds(tops, owner, weights, settings.fpir),
-        search_probes=tops.numel(),
+        search=search,
+        search_draws=search_draws,
         matches={rate: threshold_at(non_mated, rate) for rate in rates},
         match_draws={rate: draws[:, column] for column, rate in enumerate(rates)},
         real_own=real_own,
         real_others=real_others,
         real_of_people=whose < len(people),
         halves=(
-            _half(len(people), halves[0], to_gallery, owner, weights, settings.search_rates),
-            _half(len(people), halves[1], to_gallery, owner, weights, settings.search_rates),
+            _half(len(people), halves[0], to_gallery, owner, weights, shown),
+            _half(len(people), halves[1], to_gallery, owner, weights, shown),
         ),
     )
 
@@ -131,13 +129,11 @@ def _half(
     columns = torch.cat([torch.arange(people), people + enrolled.sort().values])
     outside = ~torch.isin(owner, enrolled)
     tops = scores[outside][:, columns].max(1).values
-    shown = [rate for rate in rates if resolvable(tops.numel(), rate)]
+    found = {rate: newcomers_threshold(tops, owner[outside], rate, weights) for rate in rates}
     return HalfGallery(
         columns=columns,
-        tops=tops,
-        owner=owner[outside],
-        thresholds={rate: search_threshold(tops, rate) for rate in shown},
-        draws={rate: resampled_search_thresholds(tops, owner[outside], weights, rate) for rate in shown},
+        thresholds={rate: threshold for rate, (threshold, _) in found.items()},
+        draws={rate: draws for rate, (_, draws) in found.items()},
     )
 
 

@@ -39,7 +39,7 @@ def claims(arms: Sequence[ArmResult], gallery: int, people: int, settings: Audit
         )
         for other in others:
             sentence += f"; {controls[other.arm]} {share(_one_out(_same_judge(other, best), people))}"
-        sentences.append(sentence + "." + _more_out(best, others, controls))
+        sentences.append(sentence + "." + _more_out(best, others, controls, people))
     return sentences
 
 
@@ -55,7 +55,7 @@ def tier_claims(tiers: Sequence[TierResult], settings: AuditSettings) -> list[st
         stated = [
             f"in a gallery of {most.gallery}" if most.gallery else "",
             f"with {pictures} out" if most.k else "",
-            f"at a false-positive rate of {most.fpir:g}" if most.fpir else "",
+            f"at a threshold set for a false-positive rate of {most.fpir:.2g}" if most.fpir else "",
         ]
         setting = "".join(f", {part}" for part in stated if part)
         sentence = f"At attack tier {most.tier} ({most.description}){setting}, {share(most.linked)}"
@@ -95,14 +95,20 @@ def _one_out(figures: JudgeFigures, people: int) -> Estimate:
     return next(by_subject, figures.linked)
 
 
-def _more_out(best: JudgeFigures, others: Sequence[ArmResult], controls: dict[str, str]) -> str:
-    """The same for the largest number of pictures out, where more than one was looked at."""
-    row = max(best.linked_in, key=lambda each: each.k, default=None)
-    if row is None or row.k == 1:
+def _more_out(best: JudgeFigures, others: Sequence[ArmResult], controls: dict[str, str], people: int) -> str:
+    """The same for the largest number of pictures out that everybody has, where that is more than one."""
+    shares = _of_everybody(best, people)
+    k = max(shares, default=1)
+    if k == 1:
         return ""
-    sentence = f" With {row.k} pictures out: {share(row.people)}"
+    sentence = f" With {k} pictures out: {share(shares[k])}"
     for other in others:
-        for same in _same_judge(other, best).linked_in:
-            if same.k == row.k:
-                sentence += f"; {controls[other.arm]} {share(same.people)}"
+        same = _of_everybody(_same_judge(other, best), people)
+        if k in same:
+            sentence += f"; {controls[other.arm]} {share(same[k])}"
     return sentence + "."
+
+
+def _of_everybody(figures: JudgeFigures, people: int) -> dict[int, Estimate]:
+    """Shares linked in k pictures, by the k of which nobody has fewer."""
+    return {row.k: row.people for row in figures.linked_in if people in (1, row.people.n)}

@@ -30,7 +30,7 @@ from visard.metrics.bootstrap import (
     weighted_share,
 )
 from visard.metrics.identity_similarity import identity_similarity
-from visard.metrics.linkability import picture_linkability, repulsion_p_value
+from visard.metrics.linkability import lowest_places, picture_linkability, repulsion_p_value
 from visard.metrics.open_set import search_scores
 from visard.metrics.retrieval import median_rank, rank_from_bottom, ranks, retrieval_rate
 from visard.metrics.subject_linkage import chance_of_any, linked_at_least_once, worst_decile
@@ -147,7 +147,7 @@ def judge_figures(
             for k in settings.ranks
             if k < scores.similarities.shape[1]
         ],
-        searches=_searches(scores, weights, units, unit, settings),
+        searches=_searches(scores, weights, units, unit),
         median_rank=median_rank(places),
         worst_rank=float(places.max()) if places.numel() else math.nan,
         bottom_rank=median_rank(from_bottom),
@@ -171,6 +171,7 @@ def judge_figures(
         auc_same_pictures=auc(own, rest),
         linkability=picture_linkability(scores.similarities, scores.true, settings.null_draws, generator),
         repulsion_p=repulsion_p_value(scores.similarities, scores.true, settings.draws, generator),
+        lowest=lowest_places(scores.similarities, scores.true),
         linked_in=[
             LinkedIn(k, share)
             for k in settings.pictures_out
@@ -186,20 +187,11 @@ def judge_figures(
     )
 
 
-def _searches(
-    scores: Scores, weights: Tensor, units: int, unit: str, settings: AuditSettings
-) -> list[SearchRate]:
-    """TPIR with half of the strangers not enrolled; every picture searches both halves, half a count each.
-
-    Rates that so few searches cannot show are left out.
-    """
-    halves = scores.bench.halves
-    found = [scores.half_scores(half) for half in halves]
+def _searches(scores: Scores, weights: Tensor, units: int, unit: str) -> list[SearchRate]:
+    """TPIR with half of the strangers not enrolled; every picture searches both halves, half a count each."""
+    pairs = [(half, scores.half_scores(half)) for half in scores.bench.halves]
     rows = []
-    for rate in settings.search_rates:
-        if not all(rate in half.thresholds for half in halves):
-            continue
-        pairs = list(zip(halves, found, strict=True))
+    for rate in scores.bench.halves[0].thresholds:
         hits = torch.stack([(score > half.thresholds[rate]).double() for half, score in pairs]).mean(0)
         drawn = torch.stack([(score > half.draws[rate][:, None]).double() for half, score in pairs]).mean(0)
         rows.append(SearchRate(rate, estimate(_share(hits), weighted_share(drawn, weights), units, unit)))
@@ -265,16 +257,19 @@ def _linked_in(scores: Scores, k: int, bootstrap: SubjectBootstrap, weights: Ten
     usable = ~chance.isnan()
     if not bool(usable.any()):
         return None
+    several = bootstrap.subjects > 1
+    # Pictures drawn with repetition show fewer different ones, which lowers the chance of any: of several
+    # people only these are drawn.
+    counts = scores.linked_draws().double() if several else weights * scores.linked_draws()
     pictures = torch.bincount(scores.owner)
+    hits = counts.new_zeros(len(counts), len(pictures)).index_add_(1, scores.owner, counts)
     drawn = torch.stack([(bootstrap.chosen == who).sum(1) for who in range(len(pictures))], 1).double()
-    hits = torch.zeros_like(drawn).index_add_(1, scores.owner, weights * scores.linked_draws())
-    chances = chance_of_any(hits / drawn.clamp(min=1), pictures, k)
     return estimate(
         float(chance[usable].mean()),
-        weighted_share(chances[:, usable], drawn[:, usable]),
-        int(usable.sum()) if bootstrap.subjects > 1 else scores.owner.numel(),
+        weighted_share(chance_of_any(hits, pictures, k)[:, usable], drawn[:, usable]),
+        int(usable.sum()) if several else scores.owner.numel(),
         bootstrap.unit,
-        k=1 if bootstrap.subjects > 1 else k,
+        k=1 if several else k,
     )
 
 

@@ -10,9 +10,11 @@ from itertools import combinations, groupby
 import torch
 from torch import Tensor
 
+from visard.audit.bench import ENOUGH_ENROLLED
 from visard.audit.inputs import AuditSettings, ModelId, Person, Strangers
 from visard.audit.result import ArmResult, Flag, JudgeCard, JudgeFigures, TierResult
-from visard.metrics.verification import resolvable
+from visard.metrics.bootstrap import Estimate
+from visard.metrics.identification import finest
 from visard.photos.duplicates import duplicates, shared
 
 SIGNIFICANT = 0.05
@@ -35,6 +37,11 @@ class Evidence:
     arms: Sequence[ArmResult]
     settings: AuditSettings
     strangers: int
+
+    @property
+    def fpir(self) -> float:
+        """The false-positive rate of a newcomer's search: asked for, or the finest the strangers can show."""
+        return finest(self.settings.fpir, self.strangers)
 
     @property
     def gallery_size(self) -> int:
@@ -82,6 +89,31 @@ def raised(evidence: Evidence) -> list[Flag]:
         for each in RULES.values()
         for message, where in each.check(evidence)
     ]
+
+
+def unchecked(evidence: Evidence) -> dict[str, str]:
+    """Checks that could not be made: of what -> what it would take."""
+    unknown = [model.name for model in evidence.surrogates if not model.family]
+    chance = evidence.settings.chance
+    takes = {
+        "whether a judge took part in training": (
+            bool(evidence.surrogates),
+            "the run that the pictures come from (--run), or what it was trained against",
+        ),
+        f"whether a judge is of the family of {' or '.join(unknown)}": (
+            not unknown,
+            "a kit with the weights of these, or their families",
+        ),
+        "whether reference, gallery or pictures hold training photos": (
+            all(person.training_photos is not None for person in evidence.people),
+            "the photos that the model was trained on (--training-photos)",
+        ),
+        "whether other people's models are linked as well": (
+            any(arm.arm == chance for arm in evidence.arms),
+            f"pictures that such models drew, as the arm “{chance}”",
+        ),
+    }
+    return {check: missing for check, (made, missing) in takes.items() if not made}
 
 
 @rule(
@@ -136,12 +168,19 @@ def real_accuracy(seen: Evidence) -> Raised:
 
 
 @rule(
-    "The reference photos are not linked to one another",
-    "Look through them: one may show somebody else, or they are too unlike to recognise anybody by.",
+    "The reference photos are not known to be of one person",
+    "Look through them, and add some: one may show somebody else, or they are too unlike to recognise "
+    "anybody by.",
 )
 def reference_accuracy(seen: Evidence) -> Raised:
     for judge in seen.judges:
-        if judge.own_photos and judge.own_linked < seen.settings.expected_own:
+        if judge.real_photos and not judge.own_photos:
+            yield (
+                f"So few cannot be checked against one another: it takes {1 + ENOUGH_ENROLLED} photos of a "
+                "person that show a face.",
+                judge.name,
+            )
+        elif judge.own_photos and judge.own_linked < seen.settings.expected_own:
             yield (
                 f"{judge.own_linked:.0%} of the {judge.own_photos} reference photos are linked to the others "
                 f"of their person, where {judge.real_linked:.0%} of all real photos are.",
@@ -154,11 +193,12 @@ def reference_accuracy(seen: Evidence) -> Raised:
     "Add strangers, or ask for a larger false-positive rate (--fpir).",
 )
 def few_strangers(seen: Evidence) -> Raised:
-    fpir = seen.settings.fpir
-    if not resolvable(seen.strangers, fpir):
+    asked = seen.settings.fpir
+    if seen.fpir > asked:
         yield (
-            f"{seen.strangers} strangers cannot show a rate of {fpir:.1%}, however many photos there are of "
-            f"each: those of one person err together. At least {math.ceil(1 / fpir)} are needed.",
+            f"{seen.strangers} strangers cannot show a rate of {asked:.1%}, however many photos there are of "
+            f"each: those of one person err together. It is {seen.fpir:.1%}; at least "
+            f"{math.ceil(1 / asked) - 1} are needed.",
             "",
         )
 
@@ -309,12 +349,22 @@ def undefended_accuracy(seen: Evidence) -> Raised:
     "Choose a lower strength: being pushed away from oneself is a trace as well. Read D_sys, not AUC.",
 )
 def repulsion(seen: Evidence) -> Raised:
+    several = len(seen.people) > 1
+    rejects = SIGNIFICANT / 2 if several else SIGNIFICANT  # two tests, or one
     for where, judge in seen.figures():
-        if judge.auc_same_pictures < 0.5 and judge.repulsion_p < SIGNIFICANT:
+        lowest = judge.lowest
+        if judge.auc_same_pictures < 0.5 and judge.repulsion_p < rejects:
             yield (
                 f"AUC {judge.auc_same_pictures:.2f} against strangers on the same pictures, "
                 f"p = {judge.repulsion_p:.3f}. Whoever looks for the LEAST similar identity finds the "
                 "person.",
+                where,
+            )
+        elif several and lowest.p_value < rejects:
+            yield (
+                f"{lowest.count} of {lowest.people} people are among the {lowest.share:.1%} of identities "
+                f"least similar to their pictures, p = {lowest.p_value:.2g}. Whoever looks for the LEAST "
+                "similar identity finds these people.",
                 where,
             )
 
@@ -326,11 +376,11 @@ def repulsion(seen: Evidence) -> Raised:
 )
 def strangers_named(seen: Evidence) -> Raised:
     for where, judge in seen.figures():
-        allowed, named = seen.settings.fpir, judge.names_another
-        if named.low > allowed and named.value > TIMES_NOMINAL * allowed:
+        allowed, named = seen.fpir, judge.names_another
+        if _beyond(named, allowed) and named.value > TIMES_NOMINAL * allowed:
             yield (
-                f"{judge.names_another.value:.0%} of the faces name another identity, where "
-                f"{seen.settings.fpir:.1%} were allowed: thresholds from real photos do not hold on these "
+                f"{named.value:.0%} of the faces name another identity, where "
+                f"{allowed:.1%} were allowed: thresholds from real photos do not hold on these "
                 "pictures.",
                 where,
             )
@@ -343,8 +393,8 @@ def strangers_named(seen: Evidence) -> Raised:
 )
 def shuffled_labels(seen: Evidence) -> Raised:
     for where, judge in seen.figures():
-        chance = seen.settings.fpir * (len(seen.people) - 1) / max(1, seen.gallery_size - 1)
-        if judge.names_fellow.low > chance:
+        chance = seen.fpir * (len(seen.people) - 1) / max(1, seen.gallery_size - 1)
+        if _beyond(judge.names_fellow, chance):
             yield (
                 f"{judge.names_fellow.value:.1%} of the faces name another of the audited people, where "
                 f"{chance:.2%} would be chance: the judge links what does not belong together.",
@@ -359,8 +409,9 @@ def shuffled_labels(seen: Evidence) -> Raised:
 )
 def chance_linked(seen: Evidence) -> Raised:
     for arm in seen.arms:
-        chance = seen.settings.fpir / seen.gallery_size  # any of the gallery may be named, not only this one
-        if arm.arm == seen.settings.chance and arm.strongest.linked.low > chance:
+        # Any of the gallery may be named, not only this one; by any of the judges, of whom one is chosen.
+        chance = seen.fpir / seen.gallery_size * len(arm.judges)
+        if arm.arm == seen.settings.chance and _beyond(arm.strongest.linked, chance):
             yield f"{arm.strongest.linked.value:.1%} are linked; {chance:.2%} would be chance.", arm.key
 
 
@@ -400,7 +451,7 @@ def lost_faces(seen: Evidence) -> Raised:
 def tier_flags(tiers: Sequence[TierResult]) -> Iterator[Flag]:
     """What is to be distrusted in the attacks: what each says of itself, and one that links less than before.
 
-    A stronger attack that links less, beyond both intervals, than any weaker one does not work.
+    A stronger attack that links less than the interval of any weaker one leaves open does not work.
     """
     by_arm = sorted(tiers, key=lambda row: (row.arm, row.prompt, row.tier))
     for (arm, prompt), rows in groupby(by_arm, key=lambda row: (row.arm, row.prompt)):
@@ -414,7 +465,9 @@ def tier_flags(tiers: Sequence[TierResult]) -> Iterator[Flag]:
                     where,
                     "Give the attack more people, and read its figure as this says.",
                 )
-            if weaker is not None and row.linked.high < weaker.linked.low:
+            if math.isnan(row.linked.value):
+                continue
+            if weaker is not None and row.linked.value < weaker.linked.low:
                 yield Flag(
                     TIER_ORDER,
                     "A stronger attack links less",
@@ -426,6 +479,14 @@ def tier_flags(tiers: Sequence[TierResult]) -> Iterator[Flag]:
                 )
             if weaker is None or row.linked.low > weaker.linked.low:
                 weaker = row
+
+
+def _beyond(share: Estimate, chance: float) -> bool:
+    """Whether a share is more than chance: by its interval, or by Markov's inequality.
+
+    P(share >= v) <= chance / v, whatever hangs together: it tells of two people too, whose interval cannot.
+    """
+    return share.low > chance or chance < SIGNIFICANT * share.value
 
 
 def _trained(seen: Evidence) -> Iterator[tuple[Person, Tensor]]:

@@ -166,7 +166,10 @@ class AuditSettings:
     fpir: float = 0.01
     """False-positive rate of a search: how often a face that is not in the gallery may name somebody."""
     search_rates: tuple[float, ...] = (0.01, 0.003)
-    """False-positive rates of the searches in which half of the strangers are not enrolled."""
+    """False-positive rates of the searches in which half of the strangers are not enrolled.
+
+    Where these are too few for a rate, it is the finest that they can show.
+    """
     false_match_rates: tuple[float, ...] = (1e-2, 1e-3, 1e-4)
     ranks: tuple[int, ...] = (1, 5, 20)
     pictures_out: tuple[int, ...] = (1, 4, 16)

@@ -33,6 +33,11 @@ def whole(value: float | None) -> str:
     return DASH if value is None or not math.isfinite(value) else f"{value:g}"
 
 
+def rate(value: float) -> str:
+    """A false-positive rate: .01, .018, not .017857."""
+    return f"{value:.2g}"
+
+
 def limit(value: float) -> str:
     """The end of a metric's range."""
     return ("−∞" if value < 0 else "∞") if math.isinf(value) else f"{value:g}".replace("-", "−")
@@ -49,5 +54,5 @@ def unbroken(sentence: str) -> Markup:
 
 
 FILTERS: dict[str, Callable[..., str]] = {
-    filter.__name__: filter for filter in (percent, number, signed, whole, limit, unbroken)
+    filter.__name__: filter for filter in (percent, number, signed, whole, rate, limit, unbroken)
 }

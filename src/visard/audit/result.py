@@ -14,10 +14,10 @@ from visard.metrics.bootstrap import Estimate
 from visard.metrics.face_success import FaceSuccess
 from visard.metrics.frechet import Frechet
 from visard.metrics.identity_similarity import IdentitySimilarity
-from visard.metrics.linkability import Linkability
+from visard.metrics.linkability import Linkability, Lowest
 from visard.storage import finite
 
-SCHEMA = 3
+SCHEMA = 4
 DIGITS = 6
 """Of every figure in the JSON."""
 
@@ -42,7 +42,10 @@ class MatchRate:
 
 @dataclass(frozen=True)
 class SearchRate:
-    """TPIR at one false-positive rate, half of the strangers not enrolled, over all pictures."""
+    """TPIR at one false-positive rate, half of the strangers not enrolled, over all pictures.
+
+    fpir: the rate asked for, or the finest that half of the strangers can show.
+    """
 
     fpir: float
     rate: Estimate
@@ -93,6 +96,7 @@ class JudgeFigures:
     Of all pictures, a lost face counting against the judge: linked, searches, matches, eer, ranks' `overall`.
     Of the faces: whatever is called detected, the ranks below those, auc, linkability, and names_another and
     names_fellow, the share a search takes for anybody else, and for another of the audited people.
+    repulsion_p, lowest: whether the people, and whether a few of them, are less similar than strangers.
     similarities, linked_pictures: per person, per picture.
     """
 
@@ -116,6 +120,7 @@ class JudgeFigures:
     auc_same_pictures: float
     linkability: Linkability
     repulsion_p: float
+    lowest: Lowest
     linked_in: list[LinkedIn]
     worst_decile: float
     names_another: Estimate
@@ -295,13 +300,14 @@ class TierResult:
 class AuditResult:
     """The whole audit.
 
-    claims: one sentence a defended arm, the least favourable first. absent: instruments that were not given,
-    and what therefore was not measured.
+    claims: one sentence a defended arm, the least favourable first. unchecked: checks that could not be made,
+    and what they take. absent: instruments that were not given, and what therefore was not measured.
     """
 
     tier: str
     claims: list[str]
     flags: list[Flag]
+    unchecked: dict[str, str]
     people: int
     gallery: int
     gallery_photos: int

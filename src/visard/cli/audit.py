@@ -91,6 +91,7 @@ def audit(
     finally:  # also where the report could not be written
         for found in seen:
             lines = [*found.claims, *map(_caution, found.cautions)]
+            lines += [f"Not checked: {check}. Give {missing}." for check, missing in found.unchecked.items()]
             result(json.loads(found.to_json()), as_json, "\n".join(lines))
     if report and not as_json:
         result({}, False, f"The report is in {report}")

@@ -11,7 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from scipy.stats import binom
 from torch import Tensor
+
+LOWEST = 0.05
+"""Of the places among strangers, those in which people are counted as pushed away."""
 
 
 @dataclass(frozen=True)
@@ -88,22 +92,52 @@ def repulsion_p_value(similarities: Tensor, true: Tensor, draws: int, generator:
     The person's mean place among the strangers, against strangers drawn in the person's stead. With one
     person the smallest value possible is 1 / (strangers + 1).
     """
+    places, candidates = _places(similarities, true)
+    if candidates < 2 or not places.numel():
+        return float("nan")
+    seen = places.double().mean()
+    if places.numel() == 1:
+        return float((seen + 1) / candidates)
+    stand_in = torch.randint(candidates, (draws, places.numel()), generator=generator)
+    return float((1 + (stand_in.double().mean(1) <= seen).sum()) / (draws + 1))
+
+
+@dataclass(frozen=True)
+class Lowest:
+    """People who are among the least similar `share` of identities to their own pictures.
+
+    count: of the people; p_value: chance of so many if the pictures had nothing to do with them.
+    """
+
+    count: int
+    people: int
+    share: float
+    p_value: float
+
+
+def lowest_places(similarities: Tensor, true: Tensor) -> Lowest:
+    """How many people stand in the lowest places, though others may stand first: which a mean place hides.
+
+    similarities (P, N), column of the true identity (P,). The lowest places are a twentieth of all, at least
+    one; in whose stead a stranger stands is there with that chance (binomial). NaN without strangers.
+    """
+    places, candidates = _places(similarities, true)
+    if candidates < 2 or not places.numel():
+        return Lowest(0, places.numel(), float("nan"), float("nan"))
+    lowest = max(1, int(LOWEST * candidates))
+    count, people, share = int((places < lowest).sum()), places.numel(), lowest / candidates
+    return Lowest(count, people, share, float(binom.sf(count - 1, people, share)))
+
+
+def _places(similarities: Tensor, true: Tensor) -> tuple[Tensor, int]:
+    """Each person's place among the strangers, 0 = least similar, by the mean over pictures; of how many."""
     people, member = torch.unique(true, return_inverse=True)
     columns = torch.arange(similarities.shape[1])
     strangers = columns[~torch.isin(columns, people)]
-    if not strangers.numel() or not true.numel():
-        return float("nan")
-    # mean similarity of each person's pictures to their own column and to every stranger's: (people,
-    # strangers + 1)
     per_person = torch.zeros(people.numel(), similarities.shape[1], dtype=torch.float64)
     per_person.index_add_(0, member, similarities.double())
     candidates = torch.cat([per_person.gather(1, people[:, None]), per_person[:, strangers]], 1)
-    places = candidates.argsort(1).argsort(1).double()  # 0 = least similar of all
-    seen = places[:, 0].mean()
-    if people.numel() == 1:
-        return float((seen + 1) / candidates.shape[1])
-    stand_in = torch.randint(candidates.shape[1], (draws, people.numel()), generator=generator)
-    return float((1 + (stand_in.double().mean(1) <= seen).sum()) / (draws + 1))
+    return candidates.argsort(1).argsort(1)[:, 0], candidates.shape[1]
 
 
 def _against(value: float, null: list[float]) -> Linkability:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from visard.metrics.identification import search_threshold, tpir
+from visard.metrics.identification import tpir
+from visard.metrics.verification import threshold_at
 
 
 def open_set_tpir(
@@ -20,7 +21,7 @@ def open_set_tpir(
     similarities (P, N) and true column (P,) of enrolled searches, unenrolled (Q, N) of the others;
     `pictures` counts those without a face as misses. NaN without searches.
     """
-    return tpir(similarities, true, search_threshold(unenrolled.max(1).values, fpir), pictures)
+    return tpir(similarities, true, threshold_at(unenrolled.max(1).values, fpir), pictures)
 
 
 def search_scores(similarities: Tensor, true: Tensor) -> Tensor:
