@@ -225,3 +225,11 @@ def test_an_audit_of_the_people_under_attack_speaks_of_the_tiers(bench: Path, ki
     assert lacking.people == 2
     with pytest.raises(InputError, match="Nobody"):
         audit_campaign(campaign(bench, kit, TIERS[:1], "0.1", "0.3"))
+
+
+def test_what_a_killed_command_left_half_photographed_is_no_stranger(bench: Path, kit: str) -> None:
+    whole = campaign(bench, kit, TIERS[:1])
+    before = whole.training.strangers
+    (bench / "strangers" / ".20.0a1b2c3d.part").mkdir()
+    (bench / "strangers" / "notes.txt").write_text("mine")
+    assert campaign(bench, kit, TIERS[:1]).training.strangers == before == [20, 21, 22]

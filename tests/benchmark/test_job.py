@@ -9,6 +9,7 @@ import pytest
 
 from support.bench import JOB, LINEUP, SAMPLING, camera
 from visard.benchmark import job, unit
+from visard.benchmark.people import load_strangers
 from visard.benchmark.protocol import Protocol, Unit, build_protocol, parse_overrides
 from visard.benchmark.unit import UnitJob, picture_file
 from visard.errors import InputError, TrainingError
@@ -276,3 +277,17 @@ def test_minutes_left_of_an_arm_not_seen_yet_come_from_arms_of_its_sort(
     assert pace.work([Unit(7, "0.3", 0), Unit(7, "none@7.5", 0)]) == 240
     pace.seconds["strangers"] = [4.0]
     assert pace.work([Unit(7, "0.3", 0), Unit(7, "none@7.5", 0)]) == 124
+
+
+def test_what_a_killed_command_left_half_photographed_is_nobody(
+    bench: Path, protocol: Protocol, kit: str
+) -> None:
+    for home in ("people", "strangers"):
+        (bench / home / ".20.0a1b2c3d.part").mkdir()
+        (bench / home / "notes.txt").write_text("mine")
+        (bench / home / "21.txt").write_text("mine")
+    photos, owner = load_strangers(bench, LINEUP, 32)
+    assert len(photos) == len(owner) == 6
+    (FIRST.folder(bench) / "result.json").unlink()
+    again(bench, protocol, kit, replace(JOB, arms=("none", "strangers")))
+    assert len(job.finished(bench)) == 6

@@ -26,7 +26,15 @@ from visard.benchmark import job
 from visard.benchmark.arms import arm as find_arm
 from visard.benchmark.datasets import TRAIN, Audition, audition_of, camera_of, people_of
 from visard.benchmark.leaks import ATTACKER, Leak, Taps, read_pictures
-from visard.benchmark.people import CLEAN, STRANGERS, Camera, load_photos, world_camera, world_people
+from visard.benchmark.people import (
+    CLEAN,
+    STRANGERS,
+    Camera,
+    load_photos,
+    numbered,
+    world_camera,
+    world_people,
+)
 from visard.benchmark.protocol import Protocol, Unit, parse_arms, with_sources
 from visard.benchmark.table import DEV
 from visard.benchmark.unit import UnitJob
@@ -311,7 +319,7 @@ class Campaign:
 
     @cached_property
     def _strangers(self) -> list[Path]:
-        return sorted((self.out / STRANGERS).iterdir(), key=lambda folder: int(folder.name))
+        return numbered(self.out / STRANGERS)
 
     @cached_property
     def _digests(self) -> dict[str, str]:

@@ -20,7 +20,7 @@ from torch import Tensor
 from visard.benchmark.arms import attributes_pictures, covered_pictures
 from visard.benchmark.change import psnr, ssim
 from visard.benchmark.methods import Remembered, find_method
-from visard.benchmark.people import CLEAN, TRAINING, load_photos, load_strangers
+from visard.benchmark.people import CLEAN, TRAINING, load_photos, load_strangers, numbered
 from visard.benchmark.protocol import RULES, Protocol, Unit
 from visard.benchmark.scoring import Panel
 from visard.benchmark.usefulness import Usefulness
@@ -293,7 +293,7 @@ class UnitJob:
             return known
         sources = [
             UnitJob(replace(self.unit, person=int(folder.name), arm=arm.of), self.protocol, self.out)
-            for folder in (self.out / "people").iterdir()
+            for folder in numbered(self.out / "people")
         ]
         everyone = sorted(each.unit.person for each in sources if not each.missing_pictures())
         if self.unit.person not in everyone:
