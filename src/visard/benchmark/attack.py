@@ -35,7 +35,7 @@ from visard.benchmark.people import (
     world_camera,
     world_people,
 )
-from visard.benchmark.protocol import Protocol, Unit, parse_arms, with_sources
+from visard.benchmark.protocol import Protocol, Unit, parse_arms, said, with_sources
 from visard.benchmark.table import DEV
 from visard.benchmark.unit import UnitJob
 from visard.errors import InputError
@@ -193,7 +193,7 @@ class Campaign:
         return key_digest(
             {
                 "rules": RULES,
-                "protocol": self.protocol.content,
+                "protocol": self.protocol.identity,
                 "arm": arm,
                 "seed": self.seed,
                 "people": [unit.person for unit in self.subjects[arm]],
@@ -203,7 +203,7 @@ class Campaign:
                 "leaked": self.attackers.leaked if self._leaks else 0,
                 "tiers": list(self.tiers),
                 "settings": asdict(self.settings),
-                "eyes": self._digests,
+                "eyes": self._eyes,
             }
         )
 
@@ -322,12 +322,12 @@ class Campaign:
         return numbered(self.out / STRANGERS)
 
     @cached_property
-    def _digests(self) -> dict[str, str]:
-        """What the attacker sees with."""
+    def _eyes(self) -> list[Any]:
+        """What the attacker sees with, and how."""
         kit = open_kit(self.kit)
         rows = [row for row in kit.contents.recognizers if row.role == "judge"]
         others = (kit.contents.detector, kit.contents.landmarks, kit.contents.matcher)
-        return {row.name: kit.digest(row.file) for row in (*rows, *others) if row is not None}
+        return [[kit.digest(row.file), said(row)] for row in (*rows, *others) if row is not None]
 
 
 def prepare(
