@@ -17,6 +17,7 @@ from support.bench import JOB, camera
 from visard.attacks import TIERS, AttackSettings, AttackTier
 from visard.benchmark import attack, attackers, job, leaks
 from visard.benchmark.attack_report import audit_campaign
+from visard.benchmark.catalogue import CATALOGUE, arms_of
 from visard.benchmark.protocol import Protocol, Unit
 from visard.benchmark.unit import UnitJob
 from visard.errors import InputError, TrainingError
@@ -106,6 +107,15 @@ def test_arms_that_train_nothing_are_attacked_by_whose_model_drew_them(
     assert UnitJob(Unit(8, "strangers", 0), protocol, out).drawn_by == Unit(7, "none", 0)
     assert UnitJob(Unit(8, "pixelate-8", 0), protocol, out).drawn_by == Unit(8, "none", 0)
     assert len(asked.left()) == 0
+
+
+def test_every_arm_of_a_table_is_known_to_an_attacker() -> None:
+    every = {arm for table in CATALOGUE.values() for arm in arms_of(table)}
+    known = {arm: attack.known_by(arm) for arm in (*every, "strangers-simac", "half", "simac+full@7.5")}
+    exchanged = {arm: of for arm, of in known.items() if arm != of}
+    assert all(arm in ("strangers", f"strangers-{of}") for arm, of in exchanged.items())
+    assert exchanged["strangers-simac"] == "simac"
+    assert attack.known_by("strangers") == "none"
 
 
 def test_slice_by_slice_comes_to_what_the_whole_does(bench: Path, kit: str) -> None:

@@ -23,9 +23,9 @@ from visard.attacks.result import LEARNED, up_to
 from visard.attacks.stored import keep, kept
 from visard.attacks.views import VIEWS
 from visard.benchmark import job
-from visard.benchmark.arms import arm as find_arm
 from visard.benchmark.datasets import TRAIN, Audition, audition_of, camera_of, people_of
 from visard.benchmark.leaks import ATTACKER, Leak, Taps, read_pictures
+from visard.benchmark.methods import find_method
 from visard.benchmark.people import (
     CLEAN,
     STRANGERS,
@@ -367,7 +367,7 @@ def prepare(
 
 def known_by(name: str) -> str:
     """The arm by which an attacker gets to know one: exchanged pictures pass for what they were."""
-    found = find_arm(name)
+    found = find_method(name).arm
     return found.of if found.kind == "exchanged" else name
 
 
