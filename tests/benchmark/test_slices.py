@@ -96,6 +96,39 @@ def test_slices_end_where_the_whole_would(sliced: Path, protocol: Protocol) -> N
     assert not torch.equal(pictures(sliced, protocol, 7, "pixelate-8"), pictures(sliced, protocol, 7, "none"))
 
 
+def test_one_unit_at_a_time_comes_to_the_end(bench: Path, protocol: Protocol, kit: str) -> None:
+    """Whoever changes pictures waits for them, whichever arm is named first; pairs are of those asked for."""
+    asked = replace(JOB, people=(7, 8, 9), arms=("strangers", "strangers-pixelate-8", "pixelate-8", "none"))
+    undone = job.left(asked, protocol, bench)
+    assert [unit.arm for unit in undone] == ["none", *["strangers", "pixelate-8"] * 3, *[asked.arms[1]] * 3]
+    while undone:
+        job.run(asked, protocol, bench, kit=kit, camera=camera, part=job.Slice(units=1))
+        assert job.left(asked, protocol, bench) == undone[1:]
+        undone = undone[1:]
+    drawn = {person: UnitJob(Unit(person, "strangers", 0), protocol, bench).drawn_by for person in (7, 8, 9)}
+    assert drawn == {7: Unit(8, "none", 0), 8: Unit(7, "none", 0), 9: Unit(8, "none", 0)}
+
+
+def test_an_arm_whose_source_is_nowhere_is_refused_before_any_work(
+    bench: Path, protocol: Protocol, kit: str
+) -> None:
+    asked = replace(JOB, people=(7, 9), arms=("pixelate-8",))
+    with pytest.raises(InputError, match="pixelate-8 of person 9 needs none of person 9") as caught:
+        job.run(asked, protocol, bench, kit=kit, camera=camera)
+    assert "--arms none,pixelate-8" in caught.value.advice
+    assert not (bench / "people" / "9").exists()
+
+
+def test_nobody_is_given_their_own_pictures(bench: Path, protocol: Protocol) -> None:
+    """Not even where an earlier version has written down that they are the partner."""
+    unit = Unit(7, "strangers", 0)
+    unit.folder(bench).mkdir(parents=True)
+    (unit.folder(bench) / "unit.json").write_text('{"partner": 7}')
+    assert UnitJob(unit, protocol, bench, (7, 8)).source == Unit(8, "none", 0)
+    with pytest.raises(InputError, match="One person alone"):
+        _ = UnitJob(unit, protocol, bench, (7,)).source
+
+
 def test_perturbed_photos_stay_in_the_ball(sliced: Path, protocol: Protocol) -> None:
     folder = Unit(7, "random+clean", 0).folder(sliced)
     changed = load_photos(folder / "protected", 32)

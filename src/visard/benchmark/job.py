@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,9 +14,9 @@ from typing import TypeVar
 from visard import pool
 from visard.benchmark.methods import find_method
 from visard.benchmark.people import Camera, Sitting, Studio, world_camera
-from visard.benchmark.protocol import Protocol, Unit
-from visard.benchmark.unit import Result, Workshop, read_result
-from visard.errors import TrainingError
+from visard.benchmark.protocol import Protocol, Unit, sources_of
+from visard.benchmark.unit import Result, UnitJob, Workshop, read_result
+from visard.errors import InputError, TrainingError
 from visard.kits import open_kit
 from visard.personalization.prior import class_posteriors
 from visard.progress import Progress, silent
@@ -80,11 +81,12 @@ def run(
 ) -> None:
     """Do what is left of the job in the folder `out`, or the `part` of it.
 
-    Raises InputError when `out` holds another protocol's units, StorageError, and TrainingError, after all
-    others are done, when units failed.
+    Raises InputError when `out` holds another protocol's units or lacks an arm that others change,
+    StorageError, and TrainingError, after all others are done, when units failed.
     """
     deadline = part.deadline
     protocol.claim(out)
+    _check_sources(job, protocol, out)
     sittings = [Sitting(person) for person in job.people]
     sittings += [Sitting(person, stranger=True) for person in job.strangers]
     settle(
@@ -103,7 +105,7 @@ def run(
     for wave in waves(undone):
         failures |= execute(
             wave,
-            partial(Workshop, out, kit, keep_models=job.keeps_models, deadline=deadline),
+            partial(Workshop, out, kit, people=job.people, keep_models=job.keeps_models, deadline=deadline),
             pace.watching(wave),
         )
     settle(failures)
@@ -111,14 +113,38 @@ def run(
 
 def left(job: Job, protocol: Protocol, out: Path) -> list[Unit]:
     """The job's units that are not finished, in the order they are done."""
-    return [unit for unit in job.units if read_result(unit, protocol, out) is None]
+    undone = [unit for unit in job.units if read_result(unit, protocol, out) is None]
+    return [unit for wave in waves(undone) for unit in wave]
 
 
 def waves(units: Sequence[Unit]) -> list[list[Unit]]:
-    """Units that make their own pictures, then those that change others': each begins when it can."""
-    makers = [unit for unit in units if not unit.after]
-    changers = [unit for unit in units if unit.after]
-    return [wave for wave in (makers, changers) if wave]
+    """Units that make their own pictures, those that change these, and so on: each begins when it can."""
+    by_depth: dict[int, list[Unit]] = {}
+    for unit in units:
+        by_depth.setdefault(len(sources_of(unit.arm)), []).append(unit)
+    return [by_depth[depth] for depth in sorted(by_depth)]
+
+
+def _check_sources(job: Job, protocol: Protocol, out: Path) -> None:
+    """Raise InputError where a unit takes pictures of another that is neither finished nor asked for."""
+    asked = set(job.units)
+    for unit in left(job, protocol, out):
+        source = _source(unit, job, protocol, out)
+        if source is None or source in asked or read_result(source, protocol, out) is not None:
+            continue
+        missing = source.arm not in job.arms
+        raise InputError(
+            f"{unit.arm} of person {unit.person} needs {source.arm} of person {source.person}, which is "
+            "neither finished nor asked for.",
+            f"Ask for both: --arms {source.arm},{unit.arm}." if missing else "Ask for more --people.",
+        )
+
+
+def _source(unit: Unit, job: Job, protocol: Protocol, out: Path) -> Unit | None:
+    """The unit whose pictures this one takes; None as well where it will say itself why there is none."""
+    with suppress(InputError):
+        return UnitJob(unit, protocol, out, job.people).source
+    return None
 
 
 def processes(

@@ -239,8 +239,13 @@ def parse_arms(text: str) -> list[str]:
 
 def with_sources(arms: Sequence[str]) -> list[str]:
     """The arms whose pictures others of them change, then the arms."""
-    sources = [Unit(0, arm, 0).after for arm in arms]
-    return list(dict.fromkeys([*filter(None, sources), *arms]))
+    return list(dict.fromkeys([*(source for arm in arms for source in sources_of(arm)), *arms]))
+
+
+def sources_of(arm: str) -> list[str]:
+    """The arm whose pictures or models an arm takes, after whatever that one takes itself."""
+    source = Unit(0, arm, 0).after
+    return [*sources_of(source), source] if source else []
 
 
 def arm_settings(arm: str) -> dict[str, Any]:

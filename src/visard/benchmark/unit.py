@@ -7,7 +7,7 @@ import math
 import platform
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -20,7 +20,7 @@ from torch import Tensor
 from visard.benchmark.arms import attributes_pictures, covered_pictures
 from visard.benchmark.change import psnr, ssim
 from visard.benchmark.methods import Remembered, find_method
-from visard.benchmark.people import CLEAN, TRAINING, load_photos, load_strangers, numbered
+from visard.benchmark.people import CLEAN, TRAINING, load_photos, load_strangers
 from visard.benchmark.protocol import RULES, Protocol, Unit
 from visard.benchmark.scoring import Panel
 from visard.benchmark.usefulness import Usefulness
@@ -79,13 +79,20 @@ class OutOfTimeError(Exception):
 class Workshop:
     """The models of one process, and what it does to a unit with them.
 
-    deadline: seconds since the epoch after which nothing is begun and a training stops.
+    people: who exchange pictures with one another. deadline: seconds since the epoch after which nothing is
+    begun and a training stops.
     """
 
     def __init__(
-        self, out: Path, kit: str, *, keep_models: bool = False, deadline: float | None = None
+        self,
+        out: Path,
+        kit: str,
+        *,
+        people: Sequence[int] = (),
+        keep_models: bool = False,
+        deadline: float | None = None,
     ) -> None:
-        self.out, self.keep_models, self.deadline = out, keep_models, deadline
+        self.out, self.people, self.keep_models, self.deadline = out, people, keep_models, deadline
         self.protocol = Protocol.of(out)
         self.trainer = open_kit(kit, self.protocol.device)
         self.protocol.require(self.trainer)
@@ -99,7 +106,7 @@ class Workshop:
         with suppress(OutOfTimeError, BusyError), claimed(unit.folder(self.out)):
             if read_result(unit, self.protocol, self.out) is None:
                 self._check_time()
-                self._finish(UnitJob(unit, self.protocol, self.out))
+                self._finish(UnitJob(unit, self.protocol, self.out, self.people))
 
     def _finish(self, job: UnitJob) -> None:
         seconds: dict[str, float] = {}
@@ -148,10 +155,10 @@ class Workshop:
 
 
 class UnitJob:
-    """The files of one unit and the stages that make them."""
+    """The files of one unit and the stages that make them. people: among whom it finds a partner."""
 
-    def __init__(self, unit: Unit, protocol: Protocol, out: Path) -> None:
-        self.unit, self.protocol, self.out = unit, protocol, out
+    def __init__(self, unit: Unit, protocol: Protocol, out: Path, people: Sequence[int] = ()) -> None:
+        self.unit, self.protocol, self.out, self.people = unit, protocol, out, people
         self.method = find_method(unit.arm)
         self.folder = unit.folder(out)
         self.photos = out / "people" / str(unit.person)
@@ -254,10 +261,17 @@ class UnitJob:
         return self._source.drawn_by if self.method.arm.of else None
 
     @property
-    def _source(self) -> UnitJob:
-        """The unit whose pictures this one changes."""
+    def source(self) -> Unit | None:
+        """The unit whose pictures or model this one takes, if it does not begin with photos."""
+        if not self.method.arm.of:
+            return None
         person = self.unit.person if self.partner is None else self.partner
-        return UnitJob(replace(self.unit, person=person, arm=self.method.arm.of), self.protocol, self.out)
+        return replace(self.unit, person=person, arm=self.method.arm.of)
+
+    @property
+    def _source(self) -> UnitJob:
+        assert self.source is not None
+        return UnitJob(self.source, self.protocol, self.out)
 
     def _source_pictures(self) -> dict[str, Tensor]:
         """The pictures that this unit changes. Raises InputError when they are not there."""
@@ -281,23 +295,18 @@ class UnitJob:
 
     @cached_property
     def partner(self) -> int | None:
-        """Whose pictures stand for chance, if the arm exchanges any: people go in pairs.
+        """Whose pictures stand for chance, if the arm exchanges any: the people asked for go in pairs.
 
-        Of those whose own pictures are there. The last of an odd number is given those of the one before, and
-        whoever has a partner keeps it when more people come.
+        The last of an odd number is given those of the one before, and whoever has a partner keeps it when
+        more people come. Raises InputError for one person alone.
         """
         arm = self.method.arm
         if arm.kind != "exchanged":
             return None
-        if isinstance(known := (self._described() or {}).get("partner"), int):
+        known = (self._described() or {}).get("partner")
+        if isinstance(known, int) and known != self.unit.person:
             return known
-        sources = [
-            UnitJob(replace(self.unit, person=int(folder.name), arm=arm.of), self.protocol, self.out)
-            for folder in numbered(self.out / "people")
-        ]
-        everyone = sorted(each.unit.person for each in sources if not each.missing_pictures())
-        if self.unit.person not in everyone:
-            return self.unit.person  # whose pictures are asked for next, and missed
+        everyone = sorted({*self.people, self.unit.person})
         if len(everyone) < 2:
             raise InputError(
                 "One person alone has nobody to exchange pictures with.", "Ask for more --people."
