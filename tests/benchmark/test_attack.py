@@ -14,15 +14,17 @@ from typing import Any
 import pytest
 
 from support.bench import JOB, camera
+from visard import api
 from visard.attacks import TIERS, AttackSettings, AttackTier
 from visard.benchmark import attack, attackers, job, leaks
 from visard.benchmark.attack_report import audit_campaign
 from visard.benchmark.catalogue import CATALOGUE, arms_of
 from visard.benchmark.protocol import Protocol, Unit
 from visard.benchmark.unit import UnitJob
-from visard.errors import InputError, TrainingError
+from visard.errors import BusyError, InputError, TrainingError
 from visard.personalization import personalize
-from visard.pool import Start, Watch
+from visard.pool import Failures, Start, Watch
+from visard.storage import claimed
 
 SETTINGS = AttackSettings(draws=20, pictures_out=(1, 2), tuning_steps=2, folds=2)
 ATTACKERS = attack.Attackers(dev=(30, 31), train=(40, 41, 42), leaked=1, workers=1)
@@ -175,7 +177,7 @@ def test_every_kind_of_work_goes_to_the_executor(
     out, given = tmp_path / "bench", list[Any]()
     job.run(replace(JOB, arms=("none",), keep_models=True), protocol, out, kit=kit, camera=camera)
 
-    def execute(units: Sequence[Any], start: Start[Any], watch: Watch[Any]) -> dict[Any, str]:
+    def execute(units: Sequence[Any], start: Start[Any], watch: Watch[Any]) -> Failures[Any]:
         given.extend(units)
         return job.processes(units, start, watch, workers=1)
 
@@ -194,6 +196,20 @@ def test_every_kind_of_work_goes_to_the_executor(
     with pytest.raises(InputError, match="person 40 is gone") as caught:
         asked.run(camera=camera)
     assert "train it again" in caught.value.advice
+
+
+def test_models_that_another_command_is_at_are_waited_for(
+    bench: Path, kit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = campaign(bench, kit, TIERS[:1])
+    monkeypatch.setattr("visard.api.attacking.prepare", lambda *_, **__: (asked, camera, []))
+    held = Unit(30, "none", 0)
+    with (
+        claimed(held.folder(bench / attack.ATTACKER)),
+        pytest.raises(BusyError, match="2 of 3 units are left: another command") as caught,
+    ):
+        api.attack(bench, kit=kit)
+    assert "same command" in caught.value.advice
 
 
 def test_an_attack_that_fails_is_said_after_the_others(

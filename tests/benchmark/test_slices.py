@@ -86,8 +86,21 @@ def test_a_unit_that_another_command_is_at_is_left_to_it(
     unit = Unit(7, "pixelate-8", 0)
     shutil.rmtree(unit.folder(out))
     with claimed(unit.folder(out)):
-        job.run(ALL, protocol, out, kit=kit, camera=camera)
+        assert job.run(ALL, protocol, out, kit=kit, camera=camera) == [unit]
         assert job.left(ALL, protocol, out) == [unit]
+
+
+def test_what_changes_pictures_that_another_command_makes_is_left_to_it_too(
+    bench: Path, protocol: Protocol, kit: str
+) -> None:
+    asked = replace(JOB, arms=("none", "pixelate-8"))
+    busy, waits = Unit(7, "none", 0), Unit(7, "pixelate-8", 0)
+    (busy.folder(bench) / "result.json").unlink()
+    with claimed(busy.folder(bench)):
+        assert job.run(asked, protocol, bench, kit=kit, camera=camera) == [busy]
+        assert job.left(asked, protocol, bench) == [busy, waits]
+    assert job.run(asked, protocol, bench, kit=kit, camera=camera) == []
+    assert job.left(asked, protocol, bench) == []
 
 
 def test_slices_end_where_the_whole_would(sliced: Path, protocol: Protocol) -> None:

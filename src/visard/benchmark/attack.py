@@ -107,16 +107,17 @@ class Campaign:
         execute: job.Executor[Any] | None = None,
         part: job.Slice = WHOLE,
         progress: Progress = silent,
-    ) -> None:
+    ) -> list[Unit]:
         """Do what is left, or the `part` of it; an attack that has begun is not stopped by the time.
 
-        T5 needs the models of the people under attack: a benchmark made with --keep-models. Raises
-        InputError, ModelError, StorageError, and TrainingError, after all others are done, for failed units.
+        Returns models that another command is at; no attack begins before these are done. T5 needs the models
+        of the people under attack: a benchmark made with --keep-models. Raises InputError, ModelError,
+        StorageError, and TrainingError, after all others are done, for failed units.
         """
         deadline, allowed = part.deadline, part.units
         self._check()
         trained = self.left().models[:allowed]
-        job.run(
+        busy = job.run(
             self.training,
             self.protocol,
             self.own,
@@ -127,17 +128,18 @@ class Campaign:
             progress=progress,
         )
         if (left := self.left()).models:
-            return
+            return busy
         allowed = _less(allowed, len(trained))
         drawn = left.leaks[:allowed]
         self._do(drawn, partial(self._taps, deadline), "pictures from model files", execute, progress)
         if (left := self.left()).leaks:
-            return
+            return []
         arms = left.arms[: _less(allowed, len(drawn))]
         if len(arms) == 1 and execute is None:  # here, with its own progress
             Assault(self, deadline, progress)(arms[0])
         else:
             self._do(arms, partial(Assault, self, deadline), "attacks", execute, progress)
+        return []
 
     def found(self) -> dict[str, list[AttackTier]]:
         """Arm -> a result for each tier, of the arms that have been attacked in this very way."""

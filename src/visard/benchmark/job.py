@@ -15,16 +15,18 @@ from visard import pool
 from visard.benchmark.methods import find_method
 from visard.benchmark.people import Camera, Sitting, Studio, world_camera
 from visard.benchmark.protocol import Protocol, Unit, sources_of
-from visard.benchmark.unit import Result, UnitJob, Workshop, read_result
-from visard.errors import InputError, TrainingError
+from visard.benchmark.unit import OutOfTimeError, Result, UnitJob, Workshop, read_result
+from visard.errors import BusyError, InputError, TrainingError, VisardError
 from visard.kits import open_kit
 from visard.personalization.prior import class_posteriors
 from visard.progress import Progress, silent
 
 SHOWN_FAILURES = 3
+LEFT = (BusyError, OutOfTimeError)
+"""What is no failure: the unit is left, to another command or to the next sitting."""
 
 T = TypeVar("T")
-Executor = Callable[[Sequence[T], pool.Start[T], pool.Watch[T]], dict[T, str]]
+Executor = Callable[[Sequence[T], pool.Start[T], pool.Watch[T]], pool.Failures[T]]
 """Does every unit and returns those that failed, with the reason: this machine's processes, or a cluster."""
 
 
@@ -78,9 +80,10 @@ def run(
     execute: Executor[Unit] | None = None,
     part: Slice = Slice(),
     progress: Progress = silent,
-) -> None:
-    """Do what is left of the job in the folder `out`, or the `part` of it.
+) -> list[Unit]:
+    """Do what is left of the job in the folder `out`, or the `part` of it; returns what others are at.
 
+    Units that another command has are left to it, and so are those that change their pictures.
     Raises InputError when `out` holds another protocol's units or lacks an arm that others change,
     StorageError, and TrainingError, after all others are done, when units failed.
     """
@@ -101,14 +104,14 @@ def run(
         _class_pictures(protocol, kit, progress)
     execute = execute or partial(processes, workers=job.workers)
     pace = Pace(units, undone, protocol, out, job.workers, progress)
-    failures: dict[Unit, str] = {}
+    start = partial(Workshop, out, kit, people=job.people, keep_models=job.keeps_models, deadline=deadline)
+    failures: pool.Failures[Unit] = {}
     for wave in waves(undone):
-        failures |= execute(
-            wave,
-            partial(Workshop, out, kit, people=job.people, keep_models=job.keeps_models, deadline=deadline),
-            pace.watching(wave),
-        )
-    settle(failures)
+        ready = [unit for unit in wave if _ready(unit, job, protocol, out)]
+        if ready:
+            failures |= execute(ready, start, pace.watching(ready))
+    settle({unit: error for unit, error in failures.items() if not isinstance(error, LEFT)})
+    return [unit for unit, error in failures.items() if isinstance(error, BusyError)]
 
 
 def left(job: Job, protocol: Protocol, out: Path) -> list[Unit]:
@@ -140,6 +143,11 @@ def _check_sources(job: Job, protocol: Protocol, out: Path) -> None:
         )
 
 
+def _ready(unit: Unit, job: Job, protocol: Protocol, out: Path) -> bool:
+    source = _source(unit, job, protocol, out)
+    return source is None or read_result(source, protocol, out) is not None
+
+
 def _source(unit: Unit, job: Job, protocol: Protocol, out: Path) -> Unit | None:
     """The unit whose pictures this one takes; None as well where it will say itself why there is none."""
     with suppress(InputError):
@@ -149,7 +157,7 @@ def _source(unit: Unit, job: Job, protocol: Protocol, out: Path) -> Unit | None:
 
 def processes(
     units: Sequence[T], start: pool.Start[T], watch: pool.Watch[T], *, workers: int
-) -> dict[T, str]:
+) -> pool.Failures[T]:
     """The executor of this machine: so many processes."""
     return pool.run(units, [start] * workers, watch=watch)
 
@@ -181,10 +189,10 @@ def _class_pictures(protocol: Protocol, kit: str, progress: Progress) -> None:
             class_posteriors(backbone, settings.prompts.prior, settings.prior, progress=progress)
 
 
-def settle(failures: Mapping[T, str]) -> None:
+def settle(failures: Mapping[T, VisardError]) -> None:
     """Raise TrainingError if any unit failed."""
     if failures:
-        shown = [f"{unit}: {message}" for unit, message in list(failures.items())[:SHOWN_FAILURES]]
+        shown = [f"{unit}: {error}" for unit, error in list(failures.items())[:SHOWN_FAILURES]]
         raise TrainingError(
             f"{len(failures)} failed and the others are done:\n" + "\n".join(shown),
             "The same command tries them again; with --report-only it writes the tables of the others.",

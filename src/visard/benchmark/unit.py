@@ -27,7 +27,7 @@ from visard.benchmark.usefulness import Usefulness
 from visard.budget import Budget
 from visard.diffusion.backbone import Backbone
 from visard.diffusion.sampling import generate
-from visard.errors import BusyError, InputError
+from visard.errors import InputError, VisardError
 from visard.faces.detector import Detector
 from visard.faces.recognizer import Recognizer
 from visard.images import read_image, save_image, to_tensor
@@ -72,8 +72,11 @@ def read_result(unit: Unit, protocol: Protocol, out: Path) -> Result | None:
         return None
 
 
-class OutOfTimeError(Exception):
+class OutOfTimeError(VisardError):
     """The time given is over: what was done is on disk, and the unit goes on where it was."""
+
+    def __init__(self, message: str = "The time given is over.", advice: str = "") -> None:
+        super().__init__(message, advice)
 
 
 class Workshop:
@@ -99,11 +102,12 @@ class Workshop:
         self.examiner = self.trainer if self.protocol.device == "cpu" else open_kit(kit)
 
     def __call__(self, unit: Unit) -> None:
-        """Do what is left of the unit, or of the time, unless another command is at it.
+        """Do what is left of the unit.
 
-        Raises VisardError; what was done stays done.
+        Raises OutOfTimeError, BusyError where another command is at it, and any other VisardError; what was
+        done stays done.
         """
-        with suppress(OutOfTimeError, BusyError), claimed(unit.folder(self.out)):
+        with claimed(unit.folder(self.out)):
             if read_result(unit, self.protocol, self.out) is None:
                 self._check_time()
                 self._finish(UnitJob(unit, self.protocol, self.out, self.people))

@@ -27,6 +27,7 @@ from visard.cli.bench_options import (
     Workers,
     executor,
     hours_left,
+    note_busy,
     note_left,
     note_left_out,
 )
@@ -141,12 +142,13 @@ def _command(table: Table) -> Callable[..., None]:
                 finally:
                     note_left_out([] if audition is None else audition.left_out)
         asked = job.Job(chosen, gallery, catalogue.arms_of(table), (seed,), workers, keep_models)
+        busy = []
         if not report_only:
             sampling = Sampling(request.prompts_for(table.prompts, out), pictures, steps, guidance)
             changes = parse_overrides(overrides or [])
             protocol = request.protocol_for(table, opened, changes, sampling, lineup, device, folk)
             with progress() as report:
-                job.run(
+                busy = job.run(
                     asked,
                     protocol,
                     place,
@@ -169,6 +171,7 @@ def _command(table: Table) -> Callable[..., None]:
             "core_hours": hours,
         }
         result(values, as_json, text)
+        note_busy(busy)
         note_left(len(undone), len(asked.units), hours)
 
     return make
