@@ -17,6 +17,7 @@ from support.bench import JOB, camera
 from visard import api
 from visard.attacks import TIERS, AttackSettings, AttackTier
 from visard.benchmark import attack, attackers, job, leaks
+from visard.benchmark import protocol as protocol_module
 from visard.benchmark.attack_report import audit_campaign
 from visard.benchmark.catalogue import CATALOGUE, arms_of
 from visard.benchmark.protocol import Protocol, Unit
@@ -158,6 +159,20 @@ def test_attacks_of_other_seeds_and_tiers_lie_side_by_side(bench: Path, kit: str
         assert list(asked.found()) == ["none"]
         assert asked.file("none").is_file()
     assert second.key("none") != first.key("none")
+
+
+def test_what_was_found_of_other_units_or_with_other_eyes_is_not_kept(
+    bench: Path, kit: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    keys = {campaign(bench, kit, TIERS[:1]).key("none")}
+    home = Path(shutil.copytree(Path(kit).parent, tmp_path / "kit")) / Path(kit).name
+    home.write_text(home.read_text().replace("sizes = [64]", "sizes = [96]"))
+    keys.add(campaign(bench, str(home), TIERS[:1]).key("none"))
+    asked = campaign(bench, kit, TIERS[:1])
+    assert asked.subjects["none"]  # read while they were what they say
+    monkeypatch.setattr(protocol_module, "RULES", protocol_module.RULES + 1)
+    keys.add(asked.key("none"))
+    assert len(keys) == 3
 
 
 def test_what_a_worker_starts_with_can_be_sent_to_it(bench: Path, kit: str) -> None:

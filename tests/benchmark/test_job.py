@@ -102,11 +102,13 @@ def test_a_unit_made_otherwise_is_made_anew(bench: Path, protocol: Protocol, kit
     before = file.read_bytes()
     said = json.loads((folder / "unit.json").read_text())
     said[part] = {"settings": {}, "models": {}, "rules": 0}[part]
+    (folder / "leaked" / "a-photo").mkdir(parents=True)
     (folder / "unit.json").write_text(json.dumps(said))
     file.write_bytes(picture_file(folder, SAMPLING.prompts[0], 1).read_bytes())
     (folder / "result.json").unlink()
     again(bench, protocol, kit)
     assert file.read_bytes() == before
+    assert not (folder / "leaked").exists()
     assert set(stored(bench, FIRST)["seconds"]) == {"train", "generate", "score"}
 
 

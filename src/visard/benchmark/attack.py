@@ -192,13 +192,14 @@ class Campaign:
 
     def key(self, arm: str) -> str:
         """A digest of all that an attack's figures depend on."""
+        units, own = self.subjects[arm], [*self.attackers.dev, *self._learned]
+        known = [Unit(person, known_by(arm), self.seed) for person in own]
         return key_digest(
             {
                 "rules": RULES,
-                "protocol": self.protocol.identity,
-                "arm": arm,
-                "seed": self.seed,
-                "people": [unit.person for unit in self.subjects[arm]],
+                "units": [unit.key(self.protocol) for unit in units],
+                "drawn by": [str(self._drawn_by(unit)) for unit in units],
+                "attacker's": [unit.key(self.protocol) for unit in known],
                 "strangers": [folder.name for folder in self._strangers],
                 "dev": list(self.attackers.dev),
                 "train": list(self._learned),

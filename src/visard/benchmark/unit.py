@@ -45,7 +45,9 @@ CHANGE_FILE = "change.json"
 """How far the optimised photos are from the photos."""
 MAKING = ("unit", "settings", "sampling", "device", "models", "rules", "partner")
 """Of what describes a unit, that on which its pictures depend."""
-MADE = ("run", "protected", "pictures")
+LEAKED = "leaked"
+"""Folder of what an attacker has drawn from the unit's model."""
+MADE = ("run", "protected", "pictures", LEAKED)
 SIMILARITIES_FILE = "similarities.safetensors"
 """Of every picture to everybody in the gallery, by every recogniser: `scoring.Examination`."""
 
