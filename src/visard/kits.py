@@ -30,6 +30,7 @@ from visard.zoo.table import RUNTIMES, entries
 if TYPE_CHECKING:
     from visard.diffusion.backbone import Backbone
 
+NAME_OF_WORLD = "world"
 WORLD = Path(__file__).parent / "world" / "models" / "kit.toml"
 
 PERCEPTUAL = "perceptual"
@@ -321,10 +322,15 @@ class Kit:
 
 def open_kit(name: str | Path = "world", device: str = "cpu") -> Kit:
     """The embedded world's kit ("world"), or the kit of a TOML file. Raises InputError, ModelError."""
-    file = WORLD if str(name) == "world" else Path(name)
+    file = WORLD if str(name) == NAME_OF_WORLD else Path(name)
     if not file.is_file():
         raise InputError(f"There is no kit {name}.", 'Give the path of a kit file, or "world".')
     return Kit(file, from_table(KitFile, expanded(read_toml(file))), device)
+
+
+def placed(name: str) -> str:
+    """A kit's name so that it is found from any folder."""
+    return name if name == NAME_OF_WORLD else str(Path(name).resolve())
 
 
 def _load_encoder(row: EncoderRow) -> Encoder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 from collections.abc import Sequence
@@ -173,6 +174,18 @@ def test_what_was_found_of_other_units_or_with_other_eyes_is_not_kept(
     monkeypatch.setattr(protocol_module, "RULES", protocol_module.RULES + 1)
     keys.add(asked.key("none"))
     assert len(keys) == 3
+
+
+def test_a_campaign_is_found_from_any_folder(bench: Path, kit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(bench.parent)
+    asked, _, _ = attack.prepare(
+        Path(bench.name),
+        "none",
+        "T0",
+        {"dev": 2, "train": 3, "leaked": 1, "workers": 1},
+        kit=os.path.relpath(kit),
+    )
+    assert (asked.out, asked.kit) == (bench.resolve(), str(Path(kit).resolve()))
 
 
 def test_what_a_worker_starts_with_can_be_sent_to_it(bench: Path, kit: str) -> None:

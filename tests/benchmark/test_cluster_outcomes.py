@@ -40,6 +40,9 @@ class Ray:
     def get(self, reference: Reference) -> Any:
         return reference.work(*reference.given)
 
+    def cluster_resources(self) -> dict[str, float]:
+        return {"CPU": 24.0, "GPU": 2.0, "memory": 1e9}
+
     def cancel(self, reference: Reference, force: bool) -> None: ...
 
 
@@ -77,3 +80,22 @@ def test_a_unit_that_a_lost_machine_still_has_is_done_when_that_is_known(slept: 
         "refused": InputError,
         "never": BusyError,
     }
+
+
+def test_a_task_that_could_not_be_begun_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def get(self: Ray, reference: Reference) -> Any:
+        raise Ray.RayTaskError(ModuleNotFoundError("No module named 'visard'"))
+
+    monkeypatch.setattr(Ray, "get", get)
+    failures = Cluster()(["a"], never, quiet)
+    assert "ModuleNotFoundError" in str(failures["a"])
+    assert "same paths" in failures["a"].advice
+
+
+def never() -> Callable[[str], None]:
+    raise AssertionError("nothing can be begun")
+
+
+@pytest.mark.parametrize(("gpus", "cpus", "width"), [(0.0, 1.0, 24), (0.25, 1.0, 8), (0.0, 100.0, 1)])
+def test_a_cluster_is_as_wide_as_it_has_room(gpus: float, cpus: float, width: int) -> None:
+    assert Cluster(gpus=gpus, cpus=cpus).width == width

@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import math
+import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -35,8 +37,10 @@ from visard.kits import open_kit
 from visard.metrics.brisque import BrisqueModel, brisque
 from visard.personalization import personalize
 from visard.personalization.settings import PersonalizationSettings
+from visard.pool import Failures, Start, Watch
 from visard.storage import claimed
 
+FIRST = Unit(7, "none", 0)
 ARMS = ("none", "0.1", "surrogates-1", "random+clean", "pixelate-8", "strangers")
 ALL = replace(JOB, arms=ARMS)
 SMALL = Table(
@@ -90,11 +94,41 @@ def test_a_unit_that_another_command_is_at_is_left_to_it(
         assert job.left(ALL, protocol, out) == [unit]
 
 
+def test_an_executor_is_given_whole_paths_and_its_width_is_counted_with(
+    bench: Path, protocol: Protocol, kit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Wide:
+        width = 4
+
+        def __call__(self, units: Sequence[Unit], start: Start[Unit], watch: Watch[Unit]) -> Failures[Unit]:
+            given.append(start.args)  # type: ignore[attr-defined]
+            watch(units)
+            return {}
+
+    given: list[tuple[Path, str]] = []
+    said: list[float] = []
+    (FIRST.folder(bench) / "result.json").unlink()
+    pace = job.Pace(JOB.units, [FIRST], protocol, bench, 1, lambda *_, **__: None)
+    monkeypatch.chdir(bench.parent)
+    job.run(
+        JOB,
+        protocol,
+        Path(bench.name),
+        kit=os.path.relpath(kit),
+        execute=Wide(),
+        progress=lambda *_, minutes_left=0.0, **__: said.append(minutes_left),
+    )
+    assert given == [(bench.resolve(), str(Path(kit).resolve()))]
+    work = pace.work([FIRST])
+    assert work is not None
+    assert said[-1] == pytest.approx(work / 4 / 60, rel=0.1)
+
+
 def test_what_changes_pictures_that_another_command_makes_is_left_to_it_too(
     bench: Path, protocol: Protocol, kit: str
 ) -> None:
     asked = replace(JOB, arms=("none", "pixelate-8"))
-    busy, waits = Unit(7, "none", 0), Unit(7, "pixelate-8", 0)
+    busy, waits = FIRST, Unit(7, "pixelate-8", 0)
     (busy.folder(bench) / "result.json").unlink()
     with claimed(busy.folder(bench)):
         assert job.run(asked, protocol, bench, kit=kit, camera=camera) == [busy]

@@ -39,7 +39,7 @@ from visard.benchmark.protocol import Protocol, Unit, parse_arms, said, with_sou
 from visard.benchmark.table import DEV
 from visard.benchmark.unit import UnitJob
 from visard.errors import InputError
-from visard.kits import Kit, open_kit
+from visard.kits import Kit, open_kit, placed
 from visard.personalization.record import key_digest
 from visard.progress import Progress, silent
 
@@ -356,11 +356,11 @@ def prepare(
     wanted = attackers["dev"] + attackers["train"]
     audition = audition_of(people, out / ATTACKER, lineup, opened, wanted, progress)
     campaign = Campaign(
-        out=out,
+        out=out.resolve(),
         arms=chosen,
         attackers=Attackers.of(audition, tier, **attackers),
         tiers=tiers,
-        kit=kit,
+        kit=placed(kit),
         seed=seed,
         settings=AttackSettings(seed=seed),
     )

@@ -83,9 +83,24 @@ class Cluster:
                 self.ray.cancel(reference, force=True)
         return failures
 
+    @property
+    def width(self) -> int:
+        """How many units there is room for at a time."""
+        there = self.ray.cluster_resources()
+        asked = {"CPU": self.cpus, "GPU": self.gpus}
+        room = [there.get(name, 0.0) / share for name, share in asked.items() if share]
+        return max(1, int(min(room, default=1.0)))
+
     def _outcome(self, reference: Any) -> Failure | None:
         try:
             failure: Failure | None = self.ray.get(reference)
+        except self.ray.exceptions.RayTaskError as error:  # before its process could say so itself
+            return Failure(
+                TrainingError(
+                    f"It could not be begun on its machine: {error.cause!r}.",
+                    "Every machine needs the same visard, and OUT and the kit under the same paths.",
+                )
+            )
         except self.ray.exceptions.RayError:
             return Failure(TrainingError(DIED, f"It was begun {RETRIES + 1} times."))
         return failure

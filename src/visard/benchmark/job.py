@@ -17,7 +17,7 @@ from visard.benchmark.people import Camera, Sitting, Studio, world_camera
 from visard.benchmark.protocol import Protocol, Unit, sources_of
 from visard.benchmark.unit import OutOfTimeError, Result, UnitJob, Workshop, read_result
 from visard.errors import BusyError, InputError, TrainingError, VisardError
-from visard.kits import open_kit
+from visard.kits import open_kit, placed
 from visard.personalization.prior import class_posteriors
 from visard.progress import Progress, silent
 
@@ -27,7 +27,9 @@ LEFT = (BusyError, OutOfTimeError)
 
 T = TypeVar("T")
 Executor = Callable[[Sequence[T], pool.Start[T], pool.Watch[T]], pool.Failures[T]]
-"""Does every unit and returns those that failed, with the reason: this machine's processes, or a cluster."""
+"""Does every unit and returns those that failed, with the reason: this machine's processes, or a cluster.
+
+`width`, where it has one: how many units it does at a time."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ def run(
     Raises InputError when `out` holds another protocol's units or lacks an arm that others change,
     StorageError, and TrainingError, after all others are done, when units failed.
     """
-    deadline = part.deadline
+    deadline, out = part.deadline, out.resolve()  # a cluster's machines are in no folder of ours
+    kit = placed(kit)
     protocol.claim(out)
     _check_sources(job, protocol, out)
     sittings = [Sitting(person) for person in job.people]
@@ -103,7 +106,8 @@ def run(
     if undone:
         _class_pictures(protocol, kit, progress)
     execute = execute or partial(processes, workers=job.workers)
-    pace = Pace(units, undone, protocol, out, job.workers, progress)
+    width = getattr(execute, "width", job.workers)
+    pace = Pace(units, undone, protocol, out, width, progress)
     start = partial(Workshop, out, kit, people=job.people, keep_models=job.keeps_models, deadline=deadline)
     failures: pool.Failures[Unit] = {}
     for wave in waves(undone):
