@@ -128,6 +128,11 @@ def test_slice_by_slice_comes_to_what_the_whole_does(bench: Path, kit: str) -> N
     assert asked.size == 6
     assert [len(part) for part in (asked.left().models, asked.left().leaks, asked.left().arms)] == [4, 0, 2]
     assert "No attack is finished" in attackers.markdown(asked.found())
+    said: list[tuple[str, int, int]] = []
+
+    def note(stage: str, done: int, total: int, **_: float) -> None:
+        said.append((stage, done, total))
+
     for part, left in (
         (job.Slice(minutes=0), 6),
         (job.Slice(units=3), 3),
@@ -135,8 +140,9 @@ def test_slice_by_slice_comes_to_what_the_whole_does(bench: Path, kit: str) -> N
         (job.Slice(units=0), 1),
         (job.Slice(), 0),
     ):
-        campaign(bench, kit, TIERS[:2], *ARMS).run(camera=camera, part=part)
+        campaign(bench, kit, TIERS[:2], *ARMS).run(camera=camera, part=part, progress=note)
         assert len(campaign(bench, kit, TIERS[:2], *ARMS).left()) == left
+        assert (("units", 4, 4) in said) == (left <= len(ARMS))
     found = campaign(bench, kit, TIERS[:2], *ARMS).found()
     assert list(found) == ["none", "0.1"]
     assert found["none"] == run(bench, kit, TIERS[:2])
@@ -147,6 +153,14 @@ def test_slice_by_slice_comes_to_what_the_whole_does(bench: Path, kit: str) -> N
     assert len(campaign(bench, kit, TIERS[:1], *ARMS).left()) == 2
     assert replace(asked, settings=replace(SETTINGS, seed=1)).found() == {}
     assert replace(asked, attackers=replace(ATTACKERS, dev=(30, 32))).found() == {}
+
+
+def test_no_attack_is_said_to_be_done_that_the_time_left_undone(bench: Path, kit: str) -> None:
+    asked, said = campaign(bench, kit, TIERS[:1], *ARMS), list[str]()
+    asked.run(camera=camera, part=job.Slice(units=4))
+    asked.run(camera=camera, part=job.Slice(minutes=0), progress=lambda stage, *_, **__: said.append(stage))
+    assert asked.left().arms == list(ARMS)
+    assert "attacks" not in said
 
 
 def test_attacks_of_other_seeds_and_tiers_lie_side_by_side(bench: Path, kit: str, protocol: Protocol) -> None:

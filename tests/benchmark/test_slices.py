@@ -66,7 +66,12 @@ def sliced(
         patch.setattr(Scrfd, "detect", face_in_the_middle)
         patch.setenv("VISARD_CACHE", str(cache))
         assert len(job.left(ALL, protocol, out)) == 8
-        job.run(ALL, protocol, out, kit=kit, camera=camera, part=job.Slice(units=3))
+        said: list[tuple[int, int]] = []
+        job.run(
+            ALL, protocol, out, kit=kit, camera=camera, part=job.Slice(units=3),
+            progress=lambda stage, done, total, **_: said.append((done, total)) if stage == "units" else None,
+        )  # fmt: skip
+        assert said == [(done, 12) for done in range(4, 8)]
         undone = job.left(ALL, protocol, out)
         assert len(undone) == 5
         hours = cost(undone, ALL, protocol, out)
@@ -382,6 +387,10 @@ def test_time_that_runs_out_in_a_training_costs_nothing(
     """Stopped between two steps: no result, a checkpoint, and in the end the pictures of a whole run."""
     out, which, ticks = tmp_path / "bench", Unit(8, "0.1", 0), iter(range(1000))
     short = replace(JOB, people=(8,), arms=("0.1",))
+    said: list[tuple[str, int, int]] = []
+
+    def note(stage: str, done: int, total: int, **_: float) -> None:
+        said.append((stage, done, total))
 
     def stop(self: Workshop, *_: object, **__: object) -> None:
         if next(ticks) == 6:
@@ -389,8 +398,12 @@ def test_time_that_runs_out_in_a_training_costs_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(Workshop, "_check_time", stop)
-        job.run(short, protocol, out, kit=kit, camera=camera)
+        job.run(short, protocol, out, kit=kit, camera=camera, progress=note)
     assert job.left(short, protocol, out) == [which]
+    assert said[-1] == ("units", 0, 1)
     assert any((which.folder(out) / "run" / "checkpoint").iterdir())
     job.run(short, protocol, out, kit=kit, camera=camera)
     assert torch.equal(pictures(out, protocol, 8, "0.1"), pictures(original, protocol, 8, "0.1"))
+    (result,) = job.finished(out)
+    assert set(result.seconds) == {"score"}  # the rest of a training says nothing of how long one takes
+    assert cost([which], short, protocol, out) is None

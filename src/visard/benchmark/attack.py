@@ -131,14 +131,15 @@ class Campaign:
             return busy
         allowed = _less(allowed, len(trained))
         drawn = left.leaks[:allowed]
-        self._do(drawn, partial(self._taps, deadline), "pictures from model files", execute, progress)
+        reported = partial(_report, progress, deadline)
+        self._do(drawn, partial(self._taps, deadline), "pictures from model files", execute, reported)
         if (left := self.left()).leaks:
             return []
         arms = left.arms[: _less(allowed, len(drawn))]
         if len(arms) == 1 and execute is None:  # here, with its own progress
             Assault(self, deadline, progress)(arms[0])
         else:
-            self._do(arms, partial(Assault, self, deadline), "attacks", execute, progress)
+            self._do(arms, partial(Assault, self, deadline), "attacks", execute, reported)
         return []
 
     def found(self) -> dict[str, list[AttackTier]]:
@@ -279,8 +280,8 @@ class Campaign:
     ) -> None:
         execute = execute or partial(job.processes, workers=self.attackers.workers)
         if units:
-            watch = partial(_report, progress, stage, len(units))
-            job.settle(execute(units, start, watch))
+            total = len(units)
+            job.settle(execute(units, start, lambda left: progress(stage, total - len(left), total)))
 
     def _taps(self, deadline: float | None = None) -> Taps:
         return Taps(self.out, self.kit, self.attackers.leaked, deadline=deadline)
@@ -394,8 +395,12 @@ def lenses(kit: Kit) -> Lenses:
     return Lenses(kit.detector(), kit.judges(), kit.matcher(), VIEWS | backbone_views(kit.backbone()))
 
 
-def _report(progress: Progress, stage: str, total: int, left: Sequence[Any]) -> None:
-    progress(stage, total - len(left), total)
+def _report(
+    progress: Progress, deadline: float | None, stage: str, done: int, total: int, **_: float
+) -> None:
+    """Nothing once the time is up: what is then no longer waited for is not done."""
+    if not job.is_over(deadline):
+        progress(stage, done, total)
 
 
 def _less(allowed: int | None, done: int) -> int | None:

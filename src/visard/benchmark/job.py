@@ -204,7 +204,7 @@ def settle(failures: Mapping[T, VisardError]) -> None:
 
 
 class Pace:
-    """Units done and minutes left, from what units of the same arm have taken."""
+    """Units done and minutes left, from what units of the same arm have taken in one sitting."""
 
     def __init__(
         self,
@@ -216,7 +216,7 @@ class Pace:
         progress: Progress,
     ) -> None:
         self.protocol, self.out, self.workers, self.progress = protocol, out, workers, progress
-        self.total, self.left = len(units), set(undone)
+        self.total, self.done, self.left = len(units), 0, set(undone)
         self.since = time.monotonic()
         self.seconds: dict[str, list[float]] = {}
         self._learn(set(units) - self.left)
@@ -226,12 +226,12 @@ class Pace:
         return lambda left: self.watch([*(self.left - set(wave)), *left])
 
     def watch(self, left: Sequence[Unit]) -> None:
-        """Report what is left."""
+        """Report what is left; units that were tried and are not finished are not done."""
         self._learn(self.left - set(left))
         self.left = set(left)
         seconds = self.estimate()
         figures = {} if seconds is None else {"minutes_left": seconds / 60}
-        self.progress("units", self.total - len(left), self.total, **figures)
+        self.progress("units", self.done, self.total, **figures)
 
     def estimate(self) -> float | None:
         """Seconds until the last unit is done; None before the first is."""
@@ -254,5 +254,6 @@ class Pace:
             self.since = time.monotonic()
         for unit in done:
             result = read_result(unit, self.protocol, self.out)
+            self.done += result is not None
             if result is not None and result.seconds.keys() & {"train", "generate"}:
                 self.seconds.setdefault(unit.arm, []).append(sum(result.seconds.values()))

@@ -54,7 +54,7 @@ SIMILARITIES_FILE = "similarities.safetensors"
 
 @dataclass(frozen=True)
 class Result:
-    """A finished unit. `seconds` holds the stages that ran through in the sitting that finished it."""
+    """A finished unit. `seconds` holds the stages that its last sitting did from their beginning."""
 
     unit: Unit
     scores: dict[str, Any]
@@ -115,16 +115,17 @@ class Workshop:
                 self._finish(UnitJob(unit, self.protocol, self.out, self.people))
 
     def _finish(self, job: UnitJob) -> None:
-        seconds: dict[str, float] = {}
         job.describe()
+        seconds: dict[str, float] = {}
+        made: dict[str, float] = {} if job.begun else seconds  # what was left says nothing of the whole
         if job.missing_pictures():
             if job.method.arm.kind == "trained":
-                with _timed(seconds, "train"):
+                with _timed(made, "train"):
                     job.train(self.trainer, self._check_time)
-                with _timed(seconds, "generate"):
+                with _timed(made, "generate"):
                     job.generate(self.trainer)
             else:
-                with _timed(seconds, "generate"):
+                with _timed(made, "generate"):
                     job.make_pictures(self.trainer)
         if not self.keep_models:
             job.delete_model()
@@ -253,6 +254,11 @@ class UnitJob:
         for prompt, each in pictures.items():
             self._save(prompt, each)
         return None
+
+    @property
+    def begun(self) -> bool:
+        """Whether an earlier sitting has left anything of what the unit makes."""
+        return any((self.folder / name).exists() for name in MADE)
 
     @property
     def has_model(self) -> bool:
