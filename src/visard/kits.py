@@ -261,13 +261,16 @@ class Kit:
 
     def licences(self) -> list[Licence]:
         """What the makers of each of its models allow."""
+        from visard.personalization.record import public_name
+
         kit = self.contents
         found = []
         if kit.backbone:
             beside = (self.file.parent / kit.backbone).is_dir()
             known = kit.backbone if not beside and kit.backbone in entries() else ""
             own = kit.licence if beside else ""
-            found.append(licence(kit.backbone, "base model", zoo=known, own=own))
+            name = Path(kit.backbone).name if beside else public_name(kit.backbone)
+            found.append(licence(name, "base model", zoo=known, own=own))
         if (row := kit.detector) is not None:
             found.append(licence(row.name, "detector", zoo=row.zoo, own=row.licence or kit.licence))
         for each in kit.recognizers:

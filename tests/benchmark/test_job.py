@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from visard.benchmark.unit import UnitJob, picture_file
 from visard.errors import InputError, TrainingError
 from visard.kits import open_kit
 from visard.personalization import personalize
+from visard.personalization.settings import PersonalizationSettings
 
 FIRST = Unit(7, "none", 0)
 LAST = Unit(8, "0.1", 0)
@@ -293,3 +295,31 @@ def test_what_a_killed_command_left_half_photographed_is_nobody(
     (FIRST.folder(bench) / "result.json").unlink()
     again(bench, protocol, kit, replace(JOB, arms=("none", "strangers")))
     assert len(job.finished(bench)) == 6
+
+
+def test_where_a_decoder_lies_is_known_to_the_training_alone(
+    kit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder stands in no file of the benchmark; from there, the kit that names it finds it again."""
+    place, out, given = tmp_path / "private" / "taesd", tmp_path / "bench", list[str]()
+    place.mkdir(parents=True)
+
+    def begin(settings: PersonalizationSettings, *_: Any, **__: Any) -> None:
+        given.append(settings.decoupling.decoder)
+        raise InputError("enough")
+
+    monkeypatch.setattr(personalize, "run", begin)
+    own = Path(shutil.copytree(Path(kit).parent, tmp_path / "kit")) / Path(kit).name
+    named = f'decoupling = {{ decoder = "{place}", rounds = 1, pgd_steps = 1 }}'
+    own.write_text(own.read_text().replace("decoupling = { rounds = 1, pgd_steps = 1 }", named))
+    asked = replace(JOB, people=(8,), arms=("0.1",))
+    made = build_protocol(open_kit(own), {}, SAMPLING, LINEUP)
+    for each in (made, None):
+        with pytest.raises(TrainingError, match="enough"):
+            again(out, each or Protocol.of(out), str(own), asked)
+    assert given == [str(place.resolve())] * 2
+    texts = [file.read_text() for file in out.rglob("*.json")]
+    assert len(texts) == 2
+    assert not any("private" in text for text in texts)
+    assert all('"decoder": "taesd"' in text for text in texts)
+    assert LAST.key(made) == LAST.key(Protocol.of(out))

@@ -140,6 +140,10 @@ def exchanged(kit: str, folder: Path, before: str, after: str) -> Kit:
     return open_kit(home / Path(kit).name)
 
 
+def test_the_usual_decoder_stands_in_keys_as_ever(protocol: Protocol) -> None:
+    assert protocol.content["settings"]["decoupling"]["decoder"] == "vae"
+
+
 def test_a_misspelt_override_is_answered_with_the_nearest(kit: str) -> None:
     with pytest.raises(InputError) as caught:
         build_protocol(open_kit(kit), parse_overrides(["decoupling.tmax=999"]), SAMPLING, LINEUP)

@@ -108,7 +108,15 @@ def run(
     execute = execute or partial(processes, workers=job.workers)
     width = getattr(execute, "width", job.workers)
     pace = Pace(units, undone, protocol, out, width, progress)
-    start = partial(Workshop, out, kit, people=job.people, keep_models=job.keeps_models, deadline=deadline)
+    start = partial(
+        Workshop,
+        out,
+        kit,
+        people=job.people,
+        decoder=protocol.decoder(open_kit(kit)),
+        keep_models=job.keeps_models,
+        deadline=deadline,
+    )
     failures: pool.Failures[Unit] = {}
     for wave in waves(undone):
         ready = [unit for unit in wave if _ready(unit, job, protocol, out)]

@@ -16,7 +16,7 @@ from visard.benchmark.variants import find_variant
 from visard.errors import InputError
 from visard.kits import Kit
 from visard.personalization.checkpoint import differences
-from visard.personalization.record import key_digest
+from visard.personalization.record import key_digest, public_name
 from visard.personalization.settings import PersonalizationSettings
 from visard.settings import from_table, read_toml
 from visard.storage import atomic_write
@@ -81,8 +81,9 @@ class Protocol:
 
     @property
     def content(self) -> dict[str, Any]:
-        """As JSON; without what folders of an earlier version do not have."""
+        """As JSON; without what folders of an earlier version do not have, nor where a decoder lies."""
         whole: dict[str, Any] = _plain(asdict(self))
+        whole["settings"]["decoupling"]["decoder"] = public_name(self.settings.decoupling.decoder)
         return {name: value for name, value in whole.items() if value or name not in LATER}
 
     @property
@@ -107,6 +108,13 @@ class Protocol:
             )
         if ROWS not in there and self.rows:
             atomic_write(file, json.dumps(there | {ROWS: rows}, indent=1).encode())
+
+    def decoder(self, kit: Kit) -> str:
+        """The decoder by its place, if it has one that is known: to who gave it, or to the kit."""
+        name = self.settings.decoupling.decoder
+        own = str(kit.personalization.get("decoupling", {}).get("decoder", name))
+        place = own if public_name(own) == name else name
+        return str(Path(place).resolve()) if place != "vae" and Path(place).exists() else place
 
     def require(self, kit: Kit) -> None:
         """Raise InputError unless `kit` has the models that this was made with."""

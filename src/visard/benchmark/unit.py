@@ -84,8 +84,8 @@ class OutOfTimeError(VisardError):
 class Workshop:
     """The models of one process, and what it does to a unit with them.
 
-    people: who exchange pictures with one another. deadline: seconds since the epoch after which nothing is
-    begun and a training stops.
+    people: who exchange pictures with one another. decoder: where that of the settings lies.
+    deadline: seconds since the epoch after which nothing is begun and a training stops.
     """
 
     def __init__(
@@ -94,10 +94,12 @@ class Workshop:
         kit: str,
         *,
         people: Sequence[int] = (),
+        decoder: str = "",
         keep_models: bool = False,
         deadline: float | None = None,
     ) -> None:
-        self.out, self.people, self.keep_models, self.deadline = out, people, keep_models, deadline
+        self.out, self.people, self.decoder = out, people, decoder
+        self.keep_models, self.deadline = keep_models, deadline
         self.protocol = Protocol.of(out)
         self.trainer = open_kit(kit, self.protocol.device)
         self.protocol.require(self.trainer)
@@ -121,7 +123,7 @@ class Workshop:
         if job.missing_pictures():
             if job.method.arm.kind == "trained":
                 with _timed(made, "train"):
-                    job.train(self.trainer, self._check_time)
+                    job.train(self.trainer, self._check_time, self.decoder)
                 with _timed(made, "generate"):
                     job.generate(self.trainer)
             else:
@@ -189,8 +191,8 @@ class UnitJob:
             return None
         return stored if isinstance(stored, dict) else None
 
-    def train(self, kit: Kit, progress: Progress = silent) -> None:
-        """Personalise; a stopped run goes on where it was.
+    def train(self, kit: Kit, progress: Progress = silent, decoder: str = "") -> None:
+        """Personalise; a stopped run goes on where it was. decoder: where that of the settings lies.
 
         A finished one starts anew where its model is gone, or its optimised photos before they were measured.
         """
@@ -207,7 +209,7 @@ class UnitJob:
         gone = not self.has_model
         unmeasured = optimises and not (self.folder / CHANGE_FILE).exists()
         result = personalize.run(
-            self.settings,
+            self.settings.with_preset({"decoupling": {"decoder": decoder}} if decoder else {}),
             photos,
             backbone,
             surrogates,
