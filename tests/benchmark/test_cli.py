@@ -11,7 +11,7 @@ from support.bench import JOB, by_number, camera
 from visard.benchmark import job, tables, unit
 from visard.benchmark.acceptance import Check, acceptance
 from visard.benchmark.people import world_people
-from visard.benchmark.protocol import Protocol
+from visard.benchmark.protocol import Protocol, Unit
 from visard.benchmark.summary import Summary, shared_people, summarize
 from visard.cli.main import app
 from visard.world import sampling
@@ -109,3 +109,24 @@ def test_the_tables_are_of_what_is_asked_for(
 def judged(found: list[unit.Result]) -> tuple[Summary, list[Check]]:
     shown = summarize(found)
     return shown, acceptance(shown, summarize(shared_people(found)))
+
+
+def test_what_is_left_of_a_folders_tables_is_of_the_people_who_are_there(
+    bench: Path, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody may have been left out; whoever is not photographed yet comes after them."""
+    monkeypatch.setattr(Protocol, "of", lambda *_: replace(protocol, people="a folder"))
+    seen: list[list[int]] = []
+
+    def left(asked: job.Job, *_: object) -> list[Unit]:
+        seen.append(list(asked.people))
+        return asked.units
+
+    monkeypatch.setattr(job, "left", left)
+    (bench / "people" / ".9.0a1b2c3d.part").mkdir()
+    for count, people in ((1, [7]), (4, [7, 8, 9, 10])):
+        seen.clear()
+        ran = CliRunner().invoke(app, ["bench", "tables", str(bench), "--people", str(count)])
+        assert ran.exit_code == 0, ran.output
+        assert seen
+        assert all(each == people for each in seen)

@@ -115,6 +115,14 @@ def numbered(folder: Path) -> list[Path]:
     return sorted(found, key=lambda each: int(each.name))
 
 
+def first_people(out: Path, count: int) -> list[int]:
+    """The first people of a folder's benchmark: those who are photographed, then who may come after them."""
+    home = out / "people"
+    there = [int(folder.name) for folder in numbered(home)][:count] if home.is_dir() else []
+    following = max(there, default=-1) + 1
+    return [*there, *range(following, following + count - len(there))]
+
+
 def load_strangers(out: Path, lineup: Lineup, side: int) -> tuple[Tensor, Tensor]:
     """The gallery's photos (M, 3, side, side) and whose they are (M,), 0..N-1."""
     photos = [load_photos(folder, side) for folder in numbered(out / STRANGERS)[: lineup.strangers]]

@@ -63,6 +63,7 @@ def list_tables(
     visard bench tables bench/
     """
     from visard.benchmark import catalogue, job, request
+    from visard.benchmark.people import first_people
     from visard.benchmark.protocol import Protocol
     from visard.world.people import split_people
 
@@ -70,7 +71,7 @@ def list_tables(
     rows = []
     for table in catalogue.CATALOGUE.values():
         from_folder = protocol is not None and bool(protocol.people)
-        numbers = range(people) if from_folder else split_people(table.split, people)
+        numbers = first_people(out, people) if out and from_folder else split_people(table.split, people)
         asked = job.Job(list(numbers), (), catalogue.arms_of(table), (seed,))
         row: dict[str, Any] = {"table": table.name, "units": len(asked.units), "caption": table.caption}
         if protocol is not None and not set(table.prompts) <= set(protocol.sampling.prompts):
