@@ -8,11 +8,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from support.bench import JOB, by_number, camera
-from visard.benchmark import job, tables, unit
+from visard.benchmark import job, tables
 from visard.benchmark.acceptance import Check, acceptance
+from visard.benchmark.measures import Measures
 from visard.benchmark.people import world_people
 from visard.benchmark.protocol import Protocol, Unit
-from visard.benchmark.summary import Summary, shared_people, summarize
+from visard.benchmark.summary import Summary
 from visard.cli.main import app
 from visard.world import sampling
 
@@ -68,8 +69,7 @@ def test_the_tables_are_of_what_is_asked_for(
     asked = replace(JOB, people=(first,))
     job.run(asked, protocol, out, kit=kit, camera=camera)
     names = ("table.md", "table.csv", "table.json")
-    whole = job.finished(out)
-    tables.write_tables(out, *judged(whole), protocol)
+    tables.write_tables(out, *judged(out), protocol)
     alone = {name: (out / name).read_bytes() for name in names}
 
     def report(*options: str) -> Result:
@@ -96,7 +96,7 @@ def test_the_tables_are_of_what_is_asked_for(
 
     both = report("--people", "2", "--arms", "none,0.1,0.3")
     assert "1 of 6 units are left" in both.stderr
-    assert (out / "table.md").read_text().startswith("2 people")
+    assert (out / "table.md").read_text().startswith("1 person")  # whom every arm has
     assert "rho 0.3" in (out / "table.md").read_text()
     later = report("--seed", "1", "--json")
     assert {row["arm"] for row in json.loads(later.stdout)["rows"]} == {"none"}
@@ -106,9 +106,9 @@ def test_the_tables_are_of_what_is_asked_for(
     assert "--seed" in never.stderr
 
 
-def judged(found: list[unit.Result]) -> tuple[Summary, list[Check]]:
-    shown = summarize(found)
-    return shown, acceptance(shown, summarize(shared_people(found)))
+def judged(out: Path) -> tuple[Summary, list[Check]]:
+    measured = Measures("ours", out, job.finished(out))
+    return measured.summary, acceptance(measured)
 
 
 def test_what_is_left_of_a_folders_tables_is_of_the_people_who_are_there(

@@ -12,7 +12,7 @@ from support.bench import JOB, LINEUP, SAMPLING, camera
 from visard.benchmark import job, unit
 from visard.benchmark.people import load_strangers
 from visard.benchmark.protocol import Protocol, Unit, build_protocol, parse_overrides
-from visard.benchmark.unit import UnitJob, picture_file
+from visard.benchmark.unit import UnitJob, Workshop, picture_file, read_result
 from visard.errors import InputError, TrainingError
 from visard.kits import open_kit
 from visard.personalization import personalize
@@ -93,6 +93,22 @@ def test_a_damaged_result_is_scored_again_from_the_pictures(
     assert len(job.finished(bench)) == 3
     again(bench, protocol, kit)
     assert stored(bench, FIRST)["scores"] == before
+    assert set(stored(bench, FIRST)["seconds"]) == {"score"}
+
+
+def test_a_unit_scored_by_other_rules_is_scored_anew(
+    bench: Path, protocol: Protocol, kit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pictures stay, and nothing is trained."""
+    no_training(monkeypatch)
+    before = stored(bench, FIRST)["scores"]
+    assert read_result(FIRST, protocol, bench) is not None
+    monkeypatch.setattr(unit, "SCORING", unit.SCORING + 1)
+    assert read_result(FIRST, protocol, bench) is None
+    Workshop(bench, kit)(FIRST)
+    found = read_result(FIRST, protocol, bench)
+    assert found is not None
+    assert found.scores == before
     assert set(stored(bench, FIRST)["seconds"]) == {"score"}
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from support.colours import BLACK, BLUE, GREEN, RED, SeesColour, Shade, colours
-from visard.benchmark.scoring import Panel
+from visard.benchmark.scoring import SETTINGS, Panel
 from visard.errors import InputError
 from visard.faces.recognizer import InputSpec, Recognizer
 
@@ -70,6 +70,18 @@ def test_similarities_are_kept_picture_by_picture(panel: Panel) -> None:
     assert set(kept) == {"judge/a prompt", "surrogate/a prompt"}
     assert kept["judge/a prompt"][0].tolist() == pytest.approx([0.8, 0.6, 0.0], abs=1e-5)
     assert kept["judge/a prompt"][1].isnan().all()
+
+
+def test_shares_are_redrawn_with_the_strangers() -> None:
+    """Searches by two strangers score .8, by the third .6: the threshold where it alone is drawn."""
+    shades = (GREEN, (0.0, 0.8, 0.6), BLUE)
+    panel = Panel(SeesColour(), [judge("judge")], [], colours(*shades, *shades), torch.tensor([0, 1, 2] * 2))
+    found = panel.score(colours(RED, RED), {"a prompt": colours(RED, (0.75, 0.66, 0.0), BLACK, GREEN)})
+    assert found.report["judges"]["judge"]["prompts"]["a prompt"]["linked"] == 0.25
+    drawn = found.redrawn["judge/a prompt/linked"]
+    assert drawn.shape == (SETTINGS.draws,)
+    assert set(drawn.tolist()) == {0.25, 0.5}
+    assert float((drawn == 0.5).double().mean()) == pytest.approx(1 / 27, abs=0.03)
 
 
 def test_the_ceiling_is_each_clean_photo_against_the_others(panel: Panel) -> None:

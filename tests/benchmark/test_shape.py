@@ -9,8 +9,9 @@ import pytest
 
 from visard.benchmark.catalogue import CATALOGUE
 from visard.benchmark.paper import RIVALS
+from visard.benchmark.per_person import Interval
 from visard.benchmark.shape import remarks
-from visard.benchmark.summary import ALL_PROMPTS, Interval, Row, Summary
+from visard.benchmark.summary import ALL_PROMPTS, Row, Summary
 from visard.benchmark.table import Figure
 
 PROMPT = "one prompt"
@@ -21,7 +22,7 @@ def measured(figures: dict[str, dict[str, float]], fid: dict[str, float], width:
     rows = []
     for arm, each in figures.items():
         for name, value in each.items():
-            judge = "arcface" if name == "similarity" else ""
+            judge = "arcface" if name in ("similarity", "linked") else ""
             mean = Interval(value, value, value)
             rows += [
                 Row(arm, prompt, "judges" if judge else "", judge, name, mean, None, 20, 160, 150)
@@ -84,7 +85,8 @@ def test_a_rival_that_lowers_similarity_for_nothing_fails() -> None:
 
 def test_what_intervals_leave_open_is_not_decided() -> None:
     assert rivals_verdicts(0.05, {"simac": 20.0}) == [True, None, True]  # of faces
-    assert rivals_verdicts(0.2, {"simac": 20.0}) == [True] * 3  # of whether anything is lowered
+    assert rivals_verdicts(0.2, {"simac": 20.0}) == [None] * 3  # of whether anything is lowered
+    assert rivals_verdicts(float("nan"), {"simac": 20.0}) == [None] * 3  # of one person
     unknown = measured({**DIAL, **{arm: {"similarity": 0.6, "fsr": 0.97} for arm in ARMS}}, {})
     assert [check.passed for check in remarks(CATALOGUE["table1"], unknown)][4:] == [None] * 3
 
@@ -94,16 +96,22 @@ def test_rivals_stand_beside_photos_without_aim() -> None:
     found = remarks(CATALOGUE["table1"], measured(figures, FIDS))[5].measured
     assert "ISM -0.10 [-0.10, -0.10], beside “Half of the photos, clean” -0.15" in found
     assert "FID +40.0" in found
+    figures["simac"]["similarity"] = (
+        0.72  # more than no defence, which trains otherwise, and less than the half
+    )
+    check = remarks(CATALOGUE["table1"], measured(figures, {**FIDS, "simac": 20.0}))[5]
+    assert check.passed is False
+    assert "lowers nothing" not in check.measured
 
 
 @pytest.mark.parametrize(
-    ("agreement", "width", "passed"), [(0.8, 0.01, True), (0.8, 0.2, False), (0.6, 0.01, False)]
+    ("agreement", "width", "passed"), [(0.8, 0.01, True), (0.8, 0.2, None), (0.6, 0.01, False)]
 )
-def test_the_gate_asks_for_more_than_words(agreement: float, width: float, passed: bool) -> None:
+def test_the_gate_asks_for_more_than_words(agreement: float, width: float, passed: bool | None) -> None:
     figures = {
-        "none": {"similarity": 0.7, "agreement": 0.9},
-        "0.1": {"similarity": 0.3, "agreement": agreement},
-        "attributes": {"similarity": 0.1, "agreement": 0.7},
+        "none": {"similarity": 0.7, "linked": 0.9, "agreement": 0.9, "agreement_all": 0.9},
+        "0.1": {"similarity": 0.3, "linked": 0.1, "agreement": agreement, "agreement_all": agreement},
+        "attributes": {"similarity": 0.1, "linked": 0.0, "agreement": 0.7, "agreement_all": 0.7},
     }
     found = remarks(CATALOGUE["controls"], measured(figures, {}, width))
     assert [check.passed for check in found] == [passed, None, None]
@@ -113,8 +121,20 @@ def test_the_gate_asks_for_more_than_words(agreement: float, width: float, passe
     assert "not even real photos agree more often, 0.70 with one another against 0.70" in found.measured
     figures["0.1"]["agreement_of_photos"] = 0.9
     assert remarks(CATALOGUE["controls"], measured(figures, {}, width))[0].passed is passed
-    figures["0.1"]["similarity"] = 0.7  # which no defence at all would pass
-    assert not remarks(CATALOGUE["controls"], measured(figures, {}, 0.01))[0].passed
+
+
+@pytest.mark.parametrize(("name", "value"), [("agreement_all", 0.2), ("similarity", 0.75), ("linked", 0.95)])
+def test_the_gate_is_passed_by_no_half(name: str, value: float) -> None:
+    """Faces destroyed, or no defence at all."""
+    defended = {"similarity": 0.3, "linked": 0.1, "agreement": 0.8, "agreement_all": 0.8}
+    figures = {
+        "none": {"similarity": 0.7, "linked": 0.9, "agreement": 0.9, "agreement_all": 0.9},
+        "attributes": {"similarity": 0.1, "linked": 0.0, "agreement": 0.7, "agreement_all": 0.7},
+        "0.1": defended,
+    }
+    assert remarks(CATALOGUE["controls"], measured(figures, {}, 0.01))[0].passed
+    defended[name] = value
+    assert remarks(CATALOGUE["controls"], measured(figures, {}, 0.01))[0].passed is False
 
 
 def test_the_early_stop_is_the_first_that_is_as_useful() -> None:
@@ -127,7 +147,9 @@ def test_the_early_stop_is_the_first_that_is_as_useful() -> None:
     }
     (found,) = remarks(CATALOGUE["early"], measured(arms, {}))
     assert found.passed
-    assert "after 150 steps (agreement 0.72 of 0.70): ISM 0.40, with the defence 0.30" in found.measured
+    assert "after 150 steps (agreement 0.72 of 0.70) the defence's ISM is -0.10 [" in found.measured
+    (open_,) = remarks(CATALOGUE["early"], measured(arms, {}, 0.2))
+    assert open_.passed is None
     arms["early-50"]["agreement"] = 0.71
     (found,) = remarks(CATALOGUE["early"], measured(arms, {}))
     assert found.passed is False

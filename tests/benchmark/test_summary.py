@@ -5,11 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
+from visard.benchmark.per_person import Interval
 from visard.benchmark.protocol import Unit
 from visard.benchmark.summary import (
+    AGREEMENT_ALL,
     ALL_PROMPTS,
-    Interval,
     Summary,
     difference,
     mean_over_figures,
@@ -125,6 +127,54 @@ def test_a_difference_is_of_the_same_people_and_prompts() -> None:
     assert found is not None
     assert (found.value, found.low, found.high) == pytest.approx((-0.1, -0.1, -0.1))
     assert difference(units, "0.1", "0.3", "arcface", "similarity") is None
+
+
+def test_a_difference_of_shares_leaves_the_rule_of_three() -> None:
+    """Five people all named, and none of them: ten people more might be otherwise."""
+    units = [result(person, "none", {ONE: 0.5}) for person in range(5)]
+    units += [result(person, "0.1", {ONE: 0.5}, faces=0) for person in range(5)]
+    found = difference(units, "0.1", "none", "", "fsr")
+    assert found is not None
+    assert (found.value, found.low) == (-1.0, -1.0)
+    assert -0.5 < found.high < 0.0
+    row = summarize(units).find("0.1", ONE, "", "fsr")
+    assert row is not None
+    assert row.change is not None
+    assert math.isnan(row.change.low)  # the same in every draw, of which nothing follows
+
+
+def test_shares_above_a_threshold_are_redrawn_with_it() -> None:
+    """Twenty people alike, of whom half are linked as soon as the strangers are drawn otherwise."""
+    plain = [result(person, "none", {ONE: 0.5}) for person in range(20)]
+    drawn = torch.tensor([0.0, 0.5]).repeat(50)
+    units = [replace(each, redrawn={f"arcface/{ONE}/rank_1": drawn}) for each in plain]
+    without, with_draws = (value(summarize(each), "none", ONE, "rank_1") for each in (plain, units))
+    assert without.value == with_draws.value == 0.0
+    assert without.high == pytest.approx(3 / 20)
+    assert with_draws.high >= 0.5
+    both = [*units, *(replace(each, unit=replace(each.unit, arm="0.1")) for each in units)]
+    apart = difference(both, "0.1", "none", "arcface", "rank_1")
+    assert apart is not None
+    assert apart.high < 0.25  # the same strangers are drawn for both arms
+
+
+def test_a_lost_face_agrees_with_nobody() -> None:
+    (unit,) = [result(1, "none", {ONE: 0.5}, faces=1)]
+    unit.scores["prompts"][ONE] |= {"agreement": 0.8, "agreement_of_photos": 0.9}
+    row = summarize([unit]).find("none", ONE, "", AGREEMENT_ALL)
+    assert row is not None
+    assert row.mean.value == pytest.approx(0.2)
+    unit.scores["prompts"][ONE] |= {
+        "agreement": None,
+        "agreement_of_photos": None,
+    }  # no attributes in the kit
+    assert summarize([unit]).find("none", ONE, "", AGREEMENT_ALL) is None
+
+
+def test_a_summary_says_whether_arms_are_of_the_same_people() -> None:
+    one, two = result(1, "none", {ONE: 0.2}), result(2, "0.1", {ONE: 0.4})
+    assert not summarize([one, two]).paired
+    assert summarize([one, replace(two, unit=Unit(1, "0.1", 0))]).paired
 
 
 def test_figures_can_be_of_some_prompts_alone() -> None:

@@ -11,8 +11,10 @@ from PIL import Image
 from visard.benchmark import job, tables
 from visard.benchmark.acceptance import Check, acceptance
 from visard.benchmark.figure import SIDE, Line, draw, person_figure
+from visard.benchmark.measures import Measures
+from visard.benchmark.per_person import Interval
 from visard.benchmark.protocol import PROMPTS, Protocol
-from visard.benchmark.summary import ALL_PROMPTS, Interval, Row, Summary, summarize
+from visard.benchmark.summary import ALL_PROMPTS, Row, Summary
 from visard.errors import InputError
 
 NAN = float("nan")
@@ -60,11 +62,12 @@ def test_json_is_strict(protocol: Protocol) -> None:
 
 
 def test_tables_of_a_whole_benchmark(bench: Path, protocol: Protocol) -> None:
-    found = summarize(job.finished(bench))
+    measured = Measures("ours", bench, job.finished(bench))
+    found = measured.summary
     assert found.arms == ["none", "0.1"]
     assert found.prompts == [*PROMPTS, ALL_PROMPTS]
     assert found.recognizers("surrogates") == ["one"]
-    tables.write_tables(bench, found, acceptance(found, found), protocol)
+    tables.write_tables(bench, found, acceptance(measured), protocol)
     assert {file.suffix for file in bench.glob("table.*")} == {".md", ".csv", ".json"}
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from visard.benchmark.acceptance import ISM
 from visard.benchmark.people import CLEAN
 from visard.benchmark.protocol import NONE, is_rho
 from visard.benchmark.scoring import is_of
+from visard.benchmark.table import ISM
 from visard.benchmark.unit import Result, picture_file
 from visard.errors import InputError
 from visard.images import center_crop, read_folder, read_image
@@ -90,7 +90,7 @@ def _label(arm: str) -> tuple[str, str]:
 def _judge(result: Result) -> str:
     """The kit's ArcFace, else its first judge."""
     judges = list(result.scores["judges"])
-    return next((name for name in judges if is_of(ISM, name)), str(judges[0]))
+    return next((name for name in judges if is_of(ISM.of[0], name)), str(judges[0]))
 
 
 def _pictures(result: Result, out: Path, prompt: str, columns: int) -> list[Image.Image]:

@@ -13,8 +13,8 @@ from visard.benchmark import order
 from visard.benchmark.measures import Cell, Measures
 from visard.benchmark.methods import find_method
 from visard.benchmark.shape import remarks
-from visard.benchmark.table import Column, Row, Table
-from visard.benchmark.tables import NOTHING, item
+from visard.benchmark.table import FACES, Column, Row, Table
+from visard.benchmark.tables import NOTHING, UNPAIRED, item
 from visard.storage import atomic_write
 
 DOUBT = "†"
@@ -28,23 +28,33 @@ NOTES = {
     "LPIPS": "LPIPS takes a perceptual network ([perceptual] in a kit).",
 }
 """What a column is of, or why ours is empty."""
-UNPAIRED = " (no one of them in every row yet: do not compare rows)"
 PERTURBED = (
     "Who perturbs photos has the radius and step of the defence, but the rounds of the kit's [protection] "
     "settings; its victim trains on the perturbed half of the photos alone and on all of them together, as "
     "in the papers, all others on all photos in Algorithm 1's turns: compare those rows with the same half "
     "as it is, and with noise without aim."
 )
-LATEX_SPECIAL = {each: f"\\{each}" for each in "&%$#_{}"} | {"–": "--", "†": r"$^\dagger$", "−": "$-$"}
+LATEX_SPECIAL = {each: f"\\{each}" for each in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "–": "--",
+    "†": r"$^\dagger$",
+    "−": "$-$",
+}
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table: a row as one source has it. printed: the paper's; doubts: by column."""
+    """One line of a table: a row as one source has it. printed: the paper's; doubts: by column.
+
+    people: how many it is of, 0 where that is not known.
+    """
 
     row: Row
     source: str
     cells: Sequence[Cell | None]
+    people: int = 0
     printed: bool = False
     doubts: Sequence[str] = ()
 
@@ -54,12 +64,14 @@ def lines(table: Table, measured: Sequence[Measures]) -> Iterator[Line]:
     columns = [*table.columns, *table.own]
     for row in table.rows:
         for each in measured:
-            yield Line(row, each.label, [each.cell(row.arm, column) for column in columns])
+            yield Line(row, each.label, [each.cell(row.arm, column) for column in columns], len(each.people))
         for data, values in row.paper.items():
             cells = [None if value is None else Cell(value) for value in values]
             doubts = [table.doubts.get((row.title, data, index), "") for index in range(len(values))]
             empty = len(table.own)
-            yield Line(row, f"paper, {data}", cells + [None] * empty, True, doubts + [""] * empty)
+            yield Line(
+                row, f"paper, {data}", cells + [None] * empty, printed=True, doubts=doubts + [""] * empty
+            )
 
 
 def write(table: Table, measured: Sequence[Measures], folder: Path) -> list[Path]:
@@ -100,9 +112,21 @@ def as_csv(table: Table, measured: Sequence[Measures]) -> str:
     """One line a cell that there is."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["table", "row", "arm", "source", "prompt", "under", "column", "value", "low", "high", "note"]
-    )
+    fields = [
+        "table",
+        "row",
+        "arm",
+        "source",
+        "people",
+        "prompt",
+        "under",
+        "column",
+        "value",
+        "low",
+        "high",
+        "note",
+    ]
+    writer.writerow(fields)
     columns = [*table.columns, *table.own]
     for line in lines(table, measured):
         for index, (column, cell) in enumerate(zip(columns, line.cells, strict=True)):
@@ -114,26 +138,36 @@ def as_csv(table: Table, measured: Sequence[Measures]) -> str:
             ]
             place = [column.prompt, column.under, column.title]
             note = f"cannot be right: {doubt}" if doubt else cell.note
-            writer.writerow([table.name, line.row.title, line.row.arm, line.source, *place, *numbers, note])
+            row = [table.name, line.row.title, line.row.arm, line.source, line.people or ""]
+            writer.writerow([*row, *place, *numbers, note])
     return text.getvalue()
 
 
 def latex(table: Table, measured: Sequence[Measures]) -> str:
-    """A booktabs table for each prompt: the printed columns, or our own where the paper has none."""
+    """A booktabs table for each prompt: printed columns and faces, or our own where the paper has none."""
     every = list(lines(table, measured))
-    columns = list(table.columns or table.own)
+    columns = [*table.columns, *table.own]
+    shown = [
+        index
+        for index, each in enumerate(columns)
+        if not table.columns or index < len(table.columns) or FACES in each.figures
+    ]
+    counts = escaped("; ".join(map(_counts, measured)))
     parts = [f"% {table.name}. Needs \\usepackage{{booktabs,graphicx}}."]
-    for prompt in dict.fromkeys(column.prompt for column in columns):
-        chosen = [index for index, column in enumerate(columns) if column.prompt == prompt]
+    for prompt in dict.fromkeys(columns[index].prompt for index in shown):
+        chosen = [index for index in shown if columns[index].prompt == prompt]
         heads = ["", "", *(_head(columns[index], LATEX_ARROWS) for index in chosen)]
         body = []
         for line in every:
             cells = [_cell(line, index, columns[index]) for index in chosen]
             if any(cell != NOTHING for cell in cells):
-                body.append(" & ".join(map(escaped, [line.row.title, line.source, *cells])) + r" \\")
+                row = " & ".join(map(escaped, [line.row.title, line.source, *cells]))
+                body.append(
+                    rf"{{}}{row} \\"
+                )  # a title that begins with a bracket is no length of the line above
         parts += [
             r"\begin{table}",
-            rf"\caption{{{escaped(table.caption)} {escaped(prompt)}}}",
+            rf"\caption{{{' '.join(filter(None, (escaped(table.caption), escaped(prompt), counts)))}}}",
             r"\resizebox{\linewidth}{!}{%",
             rf"\begin{{tabular}}{{ll{'r' * len(chosen)}}}",
             r"\toprule",
@@ -165,11 +199,10 @@ def _whence(table: Table, measured: Sequence[Measures]) -> str:
 
 
 def _counts(measured: Measures) -> str:
-    sampling, lineup = measured.protocol.sampling, measured.protocol.lineup
+    pictures, summary = measured.protocol.sampling.pictures, measured.summary
     return (
-        f"{measured.label}: {len(measured.people)} people{'' if measured.paired else UNPAIRED}, "
-        f"{sampling.pictures} pictures a prompt, a gallery of {lineup.strangers + 1}, faces by "
-        f"{measured.detector}"
+        f"{measured.label}: {len(measured.people)} people{'' if summary.paired else UNPAIRED}, "
+        f"{pictures} pictures a prompt, a gallery of {summary.gallery}, faces by {measured.detector}"
     )
 
 

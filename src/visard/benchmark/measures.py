@@ -15,17 +15,17 @@ from torch import Tensor
 from visard.audit.quality import encode
 from visard.audit.serfiq import SerFiq
 from visard.benchmark.people import CLEAN, load_photos
+from visard.benchmark.per_person import Interval
 from visard.benchmark.protocol import Protocol
 from visard.benchmark.summary import (
     FSR,
-    Interval,
     Summary,
     difference,
     mean_over_figures,
     shared_people,
     summarize,
 )
-from visard.benchmark.table import Column, Figure
+from visard.benchmark.table import FID, UNNATURAL, Column, Figure
 from visard.benchmark.unit import SIMILARITIES_FILE, Result, UnitJob
 from visard.errors import ModelError
 from visard.kits import Kit
@@ -83,15 +83,13 @@ class Seen:
 class Measures:
     """Figures of one benchmark's units; `label` says whose they are.
 
-    Only people whom every arm that has begun has finished are compared; where there is none, all are, and
-    `paired` is False.
+    Only people whom every arm that has begun has finished are compared; where there is none, all are, and the
+    summary is not paired.
     """
 
     def __init__(self, label: str, out: Path, results: Sequence[Result], kit: Kit | None = None) -> None:
         self.label, self.out, self.kit = label, out, kit
-        shared = shared_people(results)
-        self.paired = bool(shared) or not results
-        self.results = shared or list(results)
+        self.results = shared_people(results) or list(results)
         self.protocol = Protocol.of(out)
         self._looked: dict[tuple[str, str, str], Seen] = {}
         self._cells: dict[tuple[str, Column], Cell | None] = {}
@@ -194,28 +192,48 @@ class Measures:
 
     def difference(self, arm: str, other: str, figure: Figure) -> Interval | None:
         """A figure of one arm minus that of another, over all prompts and the same people."""
-        if figure.key == "fid":
+        if not (self._mine(arm) and self._mine(other)):
+            return None
+        if figure == FID:
             return self._fid_difference(arm, other)
+        if figure == UNNATURAL:
+            return self._unnaturalness_difference(arm, other)
         return difference(self.results, arm, other, self._recognizer(figure), figure.key)
 
     def _fid_difference(self, arm: str, other: str) -> Interval | None:
-        look = self._features
-        if look is None or not (self._mine(arm) and self._mine(other)):
+        if (look := self._features) is None:
             return None
         photos = self._photos("features", look)
+
+        def worse(mine: Seen, theirs: Seen, people: Sequence[int]) -> float:
+            real = photos.of(people).features
+            return fid(mine.of(people).features, real) - fid(theirs.of(people).features, real)
+
+        return self._over_prompts(worse, (arm, other), "features", look)
+
+    def _unnaturalness_difference(self, arm: str, other: str) -> Interval | None:
+        photos = self._photos("brisque", brisque_features)
+        if len(photos.features) < ENOUGH_PHOTOS:
+            return None
+
+        def worse(mine: Seen, theirs: Seen, people: Sequence[int]) -> float:
+            return _distance(mine.of(people), photos) - _distance(theirs.of(people), photos)
+
+        return self._over_prompts(worse, (arm, other), "brisque", brisque_features)
+
+    def _over_prompts(
+        self,
+        worse: Callable[[Seen, Seen, Sequence[int]], float],
+        arms: tuple[str, str],
+        kind: str,
+        look: Look,
+    ) -> Interval | None:
+        """The mean over the prompts of how much worse the first arm's pictures of some people are."""
         pairs = [
-            (self._pictures(arm, prompt, "features", look), self._pictures(other, prompt, "features", look))
+            (self._pictures(arms[0], prompt, kind, look), self._pictures(arms[1], prompt, kind, look))
             for prompt in self.results[0].scores["prompts"]
         ]
-
-        def of(people: Sequence[int]) -> float:
-            real = photos.of(people).features
-            return mean(
-                fid(mine.of(people).features, real) - fid(theirs.of(people).features, real)
-                for mine, theirs in pairs
-            )
-
-        cell = pooled(of, self.people)
+        cell = pooled(lambda people: mean(worse(*pair, people) for pair in pairs), self.people)
         return None if cell is None else Interval(cell.value, cell.low, cell.high)
 
     def unnaturalness(self, arm: str, prompt: str, figure: Figure) -> Cell | None:
@@ -225,7 +243,7 @@ class Measures:
             return None
         drawn = self._pictures(arm, prompt, "brisque", brisque_features)
         return pooled(
-            lambda people: float(feature_distance(drawn.of(people).features, photos.features).mean()),
+            lambda people: _distance(drawn.of(people), photos),
             self.people,
             least=0.0,
         )
@@ -321,6 +339,11 @@ POOLED: dict[str, Callable[[Measures, str, str, Figure], Cell | None]] = {
     "unnaturalness": Measures.unnaturalness,
     "brq": Measures.brisque,
 }
+
+
+def _distance(pictures: Seen, photos: Seen) -> float:
+    """Mean distance of the pictures' features from the photos'."""
+    return float(feature_distance(pictures.features, photos.features).mean())
 
 
 def _scaled(interval: Interval, factor: float) -> Cell:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from visard.benchmark.acceptance import ISM, SIMILARITY
 from visard.benchmark.measures import Measures
-from visard.benchmark.summary import AGREEMENT, ALL_PROMPTS, FSR, Interval
-from visard.benchmark.table import Table
+from visard.benchmark.per_person import Interval
+from visard.benchmark.summary import AGREEMENT, ALL_PROMPTS, FSR
+from visard.benchmark.table import ISM, Table
 
 WIDTH, HEIGHT = 640.0, 440.0
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 150.0, 20.0, 52.0
@@ -52,7 +52,7 @@ def points(table: Table, measured: Measures) -> tuple[str, list[Point]]:
     useful = AGREEMENT if rows else FSR
     found = []
     for row in table.rows:
-        x = summary.find(row.arm, ALL_PROMPTS, summary.member(ISM), SIMILARITY)
+        x = summary.find(row.arm, ALL_PROMPTS, summary.member(*ISM.of), ISM.key)
         y = summary.find(row.arm, ALL_PROMPTS, "", useful)
         if x is not None and y is not None and x.people and y.people:
             found.append(Point(row.title, x.mean, y.mean))

@@ -20,6 +20,7 @@ from visard.faces.qmagface import quality_aware_similarity
 from visard.faces.recognizer import Recognizer
 from visard.metrics.identification import tpir
 from visard.metrics.identity_similarity import identity_similarity
+from visard.metrics.open_set import search_scores
 from visard.metrics.retrieval import median_rank, rank_from_bottom, ranks, retrieval_rate
 from visard.metrics.verification import match_rate
 from visard.progress import silent
@@ -28,8 +29,10 @@ from visard.storage import finite
 MAGFACE = "magface"
 """The family of judges whose features are the longer the better the picture."""
 MATCH_RATES = (1e-2, 1e-3)
-SETTINGS = AuditSettings(false_match_rates=MATCH_RATES, draws=1)
-"""One draw: intervals come from resampling people, once all are scored."""
+SETTINGS = AuditSettings(false_match_rates=MATCH_RATES, draws=500)
+"""Draws of the strangers behind the thresholds, the same for every unit; people are drawn at the end."""
+SCORING = 2
+"""Raised when the same pictures come to other scores: units are then scored anew, and not made anew."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,13 @@ class Examination:
 
     Under "retrieval" stands QMagFace: a MagFace judge's features under a score that knows their quality.
 
-    The person's column stands first; a picture without a face is a row of NaN.
+    The person's column stands first; a picture without a face is a row of NaN. redrawn:
+    "recogniser/prompt/figure" -> (draws,) shares above thresholds that each draw of the strangers sets anew.
     """
 
     report: dict[str, Any]
     similarities: dict[str, Tensor]
+    redrawn: dict[str, Tensor]
 
 
 class Panel:
@@ -103,18 +108,22 @@ class Panel:
             },
         }
         similarities: dict[str, Tensor] = {}
+        redrawn: dict[str, Tensor] = {}
         for role, names in self.roles.items():
             report[role] = {}
             for name in names:
                 bench = self._bench(name, reference)
                 report[role][name] = _recognizer(name, bench, reference, seen)
                 for prompt, faces in seen.items():
-                    similarities[f"{name}/{prompt}"] = _spread(_similarities(name, bench, faces), faces)
+                    found = _similarities(name, bench, faces)
+                    similarities[f"{name}/{prompt}"] = _spread(found, faces)
+                    for figure, shares in _redrawn(bench, found, faces.pictures).items():
+                        redrawn[f"{name}/{prompt}/{figure}"] = shares
         report["retrieval"] = {
             f"q{judge.name}": {"prompts": self._searches(judge, (clean, reference), pictures, seen)}
             for judge in self.searched_by_quality
         }
-        return Examination(report, similarities)
+        return Examination(report, similarities, redrawn)
 
     def _searches(
         self,
@@ -206,9 +215,28 @@ def _figures(bench: Bench, similarities: Tensor, has_face: Tensor) -> dict[str, 
         **_retrieval(similarities, pictures),
         "bottom_rank": finite(median_rank(rank_from_bottom(similarities, true))),
         "linked": tpir(similarities, true, bench.search, pictures),
-        **{f"tmr@{rate:g}": match_rate(spread, threshold) for rate, threshold in bench.matches.items()},
+        **{_match_figure(rate): match_rate(spread, threshold) for rate, threshold in bench.matches.items()},
         "similarities": _per_picture(own, has_face),
     }
+
+
+def _redrawn(bench: Bench, similarities: Tensor, pictures: int) -> dict[str, Tensor]:
+    """Of faces (F, 1 + N): figure -> (draws,) what `_figures` says under the thresholds of every draw."""
+    own, naming = (
+        similarities[:, 0],
+        search_scores(similarities, torch.zeros(len(similarities), dtype=torch.long)),
+    )
+    above = {"linked": (naming, bench.search_draws)}
+    above |= {_match_figure(rate): (own, draws) for rate, draws in bench.match_draws.items()}
+    return {
+        figure: (scores > thresholds[:, None]).sum(1).float() / pictures
+        for figure, (scores, thresholds) in above.items()
+    }
+
+
+def _match_figure(rate: float) -> str:
+    """What TMR at a false match rate is called."""
+    return f"tmr@{rate:g}"
 
 
 def _retrieval(similarities: Tensor, pictures: int) -> dict[str, Any]:

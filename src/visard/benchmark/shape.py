@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from visard.benchmark.ablations import GUIDANCE
-from visard.benchmark.acceptance import HIGH, LOW, MEDIUM, UNMEASURED, Check, keeps_faces, rises
+from visard.benchmark.acceptance import HIGH, LOW, MEDIUM, UNMEASURED, Check, below, every, keeps_faces, rises
 from visard.benchmark.arms import ATTRIBUTES, early_stop
 from visard.benchmark.measures import Measures
 from visard.benchmark.paper import RIVALS, WITHOUT_AIM
+from visard.benchmark.per_person import Interval
 from visard.benchmark.protocol import AT, NONE
-from visard.benchmark.summary import ALL_PROMPTS, Interval
-from visard.benchmark.table import AGREEMENT, FID, FSR, ISM, Table
+from visard.benchmark.summary import ALL_PROMPTS, PHOTOS
+from visard.benchmark.table import AGREEMENT, AGREEMENT_ALL, FID, FSR, ISM, LINKED, UNNATURAL, Table
 
 EARLY = "early-"
-PHOTOS = "agreement_of_photos"
-"""The ceiling of agreement: a person's photos with one another."""
 
 
 def remarks(table: Table, measured: Measures) -> list[Check]:
@@ -29,7 +28,7 @@ def _defence_and_rivals(measured: Measures) -> Iterator[Check]:
     summary = measured.summary
     for arm in (HIGH, MEDIUM, LOW):
         yield keeps_faces(summary, arm)
-    yield rises(summary)
+    yield rises(measured)
     for _, arm in RIVALS:
         yield _pays(measured, arm)
 
@@ -43,29 +42,39 @@ def _sharper(measured: Measures) -> Iterator[Check]:
 def _pays(measured: Measures, rival: str, drawn: str = "") -> Check:
     """A rival lowers similarity only with fewer faces or a worse FID than the defence at its strongest.
 
-    All by intervals of differences over the same people: what they leave open is not decided. drawn: what
-    follows the names of all arms.
+    All by intervals of differences over the same people: what they leave open is not decided. A rival lowers
+    it where it does beside no defence, or beside the same photos without aim. drawn: what follows the names
+    of all arms.
     """
     arm, undefended, defended = (f"{each}{drawn}" for each in (rival, NONE, HIGH))
     demand = f"{arm} lowers ISM only with a lower FSR or a worse FID than rho = {defended}"
-    lowered = measured.difference(arm, undefended, ISM)
-    if lowered is None:
+    change = measured.difference(arm, undefended, ISM)
+    if change is None:
         return Check(demand, UNMEASURED, None)
-    found = f"ISM {_signed(lowered, 2)}"
+    found, changes = f"ISM {_signed(change, 2)}", [change]
     for title, plain in WITHOUT_AIM:
         if (aimed := measured.difference(arm, f"{plain}{drawn}", ISM)) is not None:
             found += f", beside “{title}” {_signed(aimed, 2)}"
-    if not lowered.high < 0:
-        return Check(demand, f"{found}: not shown to lower it", True)
+            changes.append(aimed)
+    lowered = [below(each, 0.0) for each in changes]
+    if True not in lowered:
+        verdict = "it lowers nothing" if None not in lowered else "not shown to lower it"
+        return Check(demand, f"{found}: {verdict}", None if None in lowered else True)
     faces, quality = (measured.difference(arm, defended, figure) for figure in (FSR, FID))
     if faces is None or quality is None:
         return Check(demand, f"{found}, FSR or FID not measured", None)
     found += f"; FSR {_signed(faces, 2)} and FID {_signed(quality, 1)} against rho = {defended}"
-    if faces.high < 0 or quality.low > 0:
+    if (unnatural := measured.difference(arm, defended, UNNATURAL)) is not None:
+        found += f", unnaturalness {_signed(unnatural, 1)}"
+    if below(faces, 0.0) or below(_negative(quality), 0.0):
         return Check(demand, found, True)
-    if faces.low >= 0 and quality.high <= 0:
+    if below(faces, 0.0) is False and below(_negative(quality), 0.0) is False:
         return Check(demand, found, False)
-    return Check(demand, f"{found}: the intervals do not tell", None)
+    return Check(demand, f"{found}: FSR and FID do not tell", None)
+
+
+def _negative(interval: Interval) -> Interval:
+    return Interval(-interval.value, -interval.high, -interval.low)
 
 
 def _signed(interval: Interval, digits: int) -> str:
@@ -74,14 +83,25 @@ def _signed(interval: Interval, digits: int) -> str:
 
 
 def _gate(measured: Measures) -> Iterator[Check]:
-    """More of the person than words alone give, and less linked than no defence (evaluation.md)."""
+    """More of the person than words alone give, and less linked than no defence (evaluation.md).
+
+    Both over all pictures as well as over those with a face: else whoever destroys faces would pass.
+    """
     for arm in (HIGH, MEDIUM, LOW):
-        demand = f"rho = {arm}: attributes agree more often than with attributes only, and ISM is below none"
-        lift, lowered = measured.difference(arm, ATTRIBUTES, AGREEMENT), measured.difference(arm, NONE, ISM)
-        if lift is None or lowered is None:
+        demand = (
+            f"rho = {arm}: attributes agree more often than by words alone, and it is linked less than none"
+        )
+        lifts = [measured.difference(arm, ATTRIBUTES, figure) for figure in (AGREEMENT, AGREEMENT_ALL)]
+        links = [measured.difference(arm, NONE, figure) for figure in (ISM, LINKED)]
+        known = [each for each in (*lifts, *links) if each is not None]
+        if len(known) < len(lifts) + len(links):
             yield Check(demand, UNMEASURED, None)
             continue
-        found = f"agreement {_signed(lift, 2)}, ISM {_signed(lowered, 2)}"
+        agreement, agreement_all, similarity, linked = known
+        found = (
+            f"agreement {_signed(agreement, 2)}, of all pictures {_signed(agreement_all, 2)}, "
+            f"ISM {_signed(similarity, 2)}, linked {_signed(linked, 2)}"
+        )
         photos, words = (
             measured.summary.find(each, ALL_PROMPTS, "", figure)
             for each, figure in ((arm, PHOTOS), (ATTRIBUTES, AGREEMENT.key))
@@ -93,7 +113,8 @@ def _gate(measured: Measures) -> Iterator[Check]:
             )
             yield Check(demand, found, None)
             continue
-        yield Check(demand, found, lift.low > 0 and lowered.high < 0)
+        halves = [below(_negative(each), 0.0) for each in (agreement, agreement_all)]
+        yield Check(demand, found, every([*halves, below(similarity, 0.0), below(linked, 0.0)]))
 
 
 def _as_useful(measured: Measures) -> Iterator[Check]:
@@ -107,17 +128,15 @@ def _as_useful(measured: Measures) -> Iterator[Check]:
         yield Check(demand, UNMEASURED, None)
         return
     chosen = early_stop(steps, reached[HIGH])
-    early, defended = (
-        summary.find(arm, ALL_PROMPTS, summary.member(*ISM.of), ISM.key) for arm in (f"{EARLY}{chosen}", HIGH)
-    )
-    if early is None or defended is None:
+    lower = measured.difference(HIGH, f"{EARLY}{chosen}", ISM)
+    if lower is None:
         yield Check(demand, f"{chosen}", None)
         return
     found = (
-        f"after {chosen} steps (agreement {steps[chosen]:.2f} of {reached[HIGH]:.2f}): "
-        f"ISM {early.mean.value:.2f}, with the defence {defended.mean.value:.2f}"
+        f"after {chosen} steps (agreement {steps[chosen]:.2f} of {reached[HIGH]:.2f}) "
+        f"the defence's ISM is {_signed(lower, 2)} beside it"
     )
-    yield Check(demand, found, defended.mean.value < early.mean.value)
+    yield Check(demand, found, below(lower, 0.0))
 
 
 SHAPES: Mapping[str, Callable[[Measures], Iterator[Check]]] = {

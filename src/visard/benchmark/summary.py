@@ -1,4 +1,8 @@
-"""From scores of units to figures of arms: means over people, resampled by people, paired with no defence."""
+"""From scores of units to figures of arms: means over people, resampled by people, paired with no defence.
+
+Shares above a threshold are resampled by strangers too, from whose photos the threshold comes: a figure of a
+unit is a vector, its value and then what it is in each draw of the strangers (`Result.redrawn`).
+"""
 
 from __future__ import annotations
 
@@ -10,28 +14,20 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from visard.benchmark.per_person import Interval, PerPerson, Place, in_both
 from visard.benchmark.protocol import NONE
 from visard.benchmark.scoring import is_of
 from visard.benchmark.unit import Result
-from visard.metrics.bootstrap import SubjectBootstrap, estimate, percentile_interval
+from visard.metrics.bootstrap import SubjectBootstrap
 
 ALL_PROMPTS = "all prompts"
 """Mean of the prompts, person by person."""
 FSR, AGREEMENT = "fsr", "agreement"
+AGREEMENT_ALL = "agreement_all"
+"""Of all pictures: one without a face agrees with nobody."""
+PHOTOS = "agreement_of_photos"
+"""The ceiling of agreement: a person's photos with one another; none where the kit cannot tell."""
 DRAWS = 2000
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A figure with its 95 % interval; NaN bounds where there is one person."""
-
-    value: float
-    low: float
-    high: float
-
-    def apart(self, other: Interval) -> bool:
-        """Whether the two intervals do not touch."""
-        return self.high < other.low or other.high < self.low
 
 
 @dataclass(frozen=True)
@@ -55,9 +51,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Summary:
-    """All rows; arms and prompts in the order they are shown."""
+    """All rows; arms and prompts in the order they are shown.
+
+    paired: whether every arm is of the same people; gallery: how many people it holds with a face.
+    """
 
     rows: list[Row]
+    paired: bool = True
+    gallery: int = 0
 
     def find(self, arm: str, prompt: str, recognizer: str, figure: str) -> Row | None:
         """The row of a figure, if it was measured."""
@@ -91,11 +92,8 @@ class Summary:
 
 ROLES = ("judges", "surrogates", "retrieval")
 """Of recognisers; those of the last do nothing but search."""
-SHARES = (FSR, "rank_", "linked", "tmr@")
-"""Names of figures that count cases begin with these."""
+NO_REDRAWS = torch.empty(0)
 T = TypeVar("T")
-Place = tuple[int, int, str]
-"""Person, seed, prompt: what two arms are compared at."""
 Series = tuple[str, str, str]
 """Role, recogniser, figure."""
 
@@ -106,7 +104,7 @@ def summarize(results: Sequence[Result], draws: int = DRAWS, seed: int = 0) -> S
     people = sorted({result.unit.person for result in results})
     prompts = list(dict.fromkeys(prompt for result in results for prompt in result.scores["prompts"]))
     chosen = SubjectBootstrap(len(people), draws, torch.Generator().manual_seed(seed)).chosen
-    values: dict[tuple[str, Series], dict[Place, float]] = {}
+    values: dict[tuple[str, Series], dict[Place, Tensor]] = {}
     counts: dict[tuple[str, str], list[int]] = {}
     for result in results:
         unit = result.unit
@@ -117,7 +115,7 @@ def summarize(results: Sequence[Result], draws: int = DRAWS, seed: int = 0) -> S
                 count = counts.setdefault((unit.arm, name), [0, 0])
                 count[0] += each["pictures"]
                 count[1] += each["faces"]
-    gallery = max((result.scores.get("gallery", math.inf) for result in results), default=math.inf)
+    gallery = max((result.scores.get("gallery", 0) for result in results), default=0)
     rows = []
     for arm in arms:
         for prompt in [*prompts, ALL_PROMPTS]:
@@ -125,26 +123,25 @@ def summarize(results: Sequence[Result], draws: int = DRAWS, seed: int = 0) -> S
             for (of, series), all_values in values.items():
                 if of != arm or not pictures:
                     continue
+                role, recognizer, figure = series
                 mine = _of_prompt(all_values, prompt)
                 base = _of_prompt(values.get((NONE, series), {}), prompt) if arm != NONE else {}
-                mean = _per_person(mine, people)
+                mean = PerPerson.gather(mine, people, share=_is_share(figure))
                 rows.append(
                     Row(
                         arm=arm,
                         prompt=prompt,
-                        role=series[0],
-                        recognizer=series[1],
-                        figure=series[2],
-                        mean=_within(
-                            _mean(mean, chosen, share=series[2].startswith(SHARES)), series[2], gallery
-                        ),
-                        change=_change(mine, base, people, chosen),
-                        people=int((~mean.isnan()).sum()),
+                        role=role,
+                        recognizer=recognizer,
+                        figure=figure,
+                        mean=_within(mean.interval(chosen), figure, gallery),
+                        change=_change(mine, base, people, chosen, figure),
+                        people=mean.count,
                         pictures=pictures,
                         faces=faces,
                     )
                 )
-    return Summary(rows)
+    return Summary(rows, len(set(_people_of_arms(results).values())) < 2, gallery)
 
 
 def mean_over_figures(
@@ -153,14 +150,14 @@ def mean_over_figures(
     """Mean of several figures (recogniser, name): averaged for every person first, then over people."""
     people = sorted({result.unit.person for result in results})
     chosen = SubjectBootstrap(len(people), draws, torch.Generator().manual_seed(0)).chosen
-    values: dict[tuple[str, str], dict[Place, float]] = {each: {} for each in figures}
+    values: dict[tuple[str, str], dict[Place, Tensor]] = {each: {} for each in figures}
     for result in results:
         for (_, recognizer, figure), of, value in _values(result):
             if result.unit.arm == arm and (recognizer, figure) in values:
                 values[recognizer, figure][result.unit.person, result.unit.seed, of] = value
-    each = [_per_person(_of_prompt(found, prompt), people) for found in values.values()]
-    share = all(figure.startswith(SHARES) for _, figure in figures)
-    return _mean(torch.stack(each).mean(0), chosen, share=share)
+    share = all(_is_share(figure) for _, figure in figures)
+    each = [PerPerson.gather(_of_prompt(found, prompt), people, share=share) for found in values.values()]
+    return PerPerson(torch.stack([one.values for one in each]).mean(0), share).interval(chosen)
 
 
 def difference(
@@ -170,18 +167,22 @@ def difference(
 
     None where they have none in common.
     """
-    values: dict[str, dict[Place, float]] = {arm: {}, other: {}}
+    values: dict[str, dict[Place, Tensor]] = {arm: {}, other: {}}
     for result in results:
-        for (_, of, name), prompt, value in _values(result):
-            if result.unit.arm in values and (of, name) == (recognizer, figure) and not math.isnan(value):
-                values[result.unit.arm][result.unit.person, result.unit.seed, prompt] = value
-    both = values[arm].keys() & values[other].keys()
+        if result.unit.arm in values:
+            for (_, of, name), prompt, value in _values(result):
+                if (of, name) == (recognizer, figure):
+                    values[result.unit.arm][result.unit.person, result.unit.seed, prompt] = value
+    both = in_both(values[arm], values[other])
     if not both:
         return None
     people = sorted({person for person, _, _ in both})
-    apart = _per_person({place: values[arm][place] - values[other][place] for place in both}, people)
     chosen = SubjectBootstrap(len(people), draws, torch.Generator().manual_seed(0)).chosen
-    return _interval(float(apart.mean()), apart[chosen].mean(1), apart)
+    mine, theirs = (
+        PerPerson.gather({place: values[name][place] for place in both}, people, share=_is_share(figure))
+        for name in (arm, other)
+    )
+    return mine.minus(theirs, chosen)
 
 
 def of_prompts(results: Sequence[Result], prompts: Sequence[str]) -> list[Result]:
@@ -205,78 +206,71 @@ def _chosen(figures: Mapping[str, T], prompts: Sequence[str]) -> dict[str, T]:
 
 def shared_people(results: Sequence[Result]) -> list[Result]:
     """The results of those people whom every arm has, whatever the seed."""
-    of_arm: dict[str, set[int]] = {}
-    for result in results:
-        of_arm.setdefault(result.unit.arm, set()).add(result.unit.person)
-    everywhere = set.intersection(*of_arm.values()) if of_arm else set()
+    everywhere = frozenset.intersection(*_people_of_arms(results).values()) if results else frozenset()
     return [result for result in results if result.unit.person in everywhere]
 
 
-def _values(result: Result) -> Iterator[tuple[Series, str, float]]:
-    """Every number of a unit: its series, prompt and value, NaN where there was no face."""
+def _people_of_arms(results: Sequence[Result]) -> dict[str, frozenset[int]]:
+    arms = {result.unit.arm for result in results}
+    return {
+        arm: frozenset(result.unit.person for result in results if result.unit.arm == arm) for arm in arms
+    }
+
+
+def _values(result: Result) -> Iterator[tuple[Series, str, Tensor]]:
+    """Every number of a unit: its series, prompt and value with its redraws, NaN where there was no face."""
     for prompt, each in result.scores["prompts"].items():
-        yield ("", "", FSR), prompt, each["faces"] / each["pictures"]
+        kept = each["faces"] / each["pictures"]
+        yield ("", "", FSR), prompt, _number(kept)
         for figure, value in each.items():
             if figure not in ("pictures", "faces"):
-                yield ("", "", figure), prompt, math.nan if value is None else value
+                yield ("", "", figure), prompt, _number(value)
+        if each.get(PHOTOS) is not None:
+            yield ("", "", AGREEMENT_ALL), prompt, _number(kept * (each[AGREEMENT] or 0.0))
     for role in ROLES:
         for name, scores in result.scores.get(role, {}).items():
             for prompt, figures in scores["prompts"].items():
                 if "real" in scores:
-                    yield (role, name, "real"), prompt, scores["real"]
+                    yield (role, name, "real"), prompt, _number(scores["real"])
                 for figure, value in figures.items():
                     if not isinstance(value, list):
-                        yield (role, name, figure), prompt, math.nan if value is None else value
+                        redrawn = result.redrawn.get(f"{name}/{prompt}/{figure}", NO_REDRAWS)
+                        yield (role, name, figure), prompt, torch.cat([_number(value), redrawn.double()])
 
 
-def _of_prompt(values: dict[Place, float], prompt: str) -> dict[Place, float]:
+def _is_share(figure: str) -> bool:
+    """Whether a figure counts cases."""
+    return figure.startswith((FSR, "rank_", "linked", "tmr@"))
+
+
+def _number(value: float | None) -> Tensor:
+    return torch.tensor([math.nan if value is None else value], dtype=torch.float64)
+
+
+def _of_prompt(values: Mapping[Place, Tensor], prompt: str) -> dict[Place, Tensor]:
     return {place: value for place, value in values.items() if prompt in (ALL_PROMPTS, place[2])}
 
 
-def _per_person(values: dict[Place, float], people: Sequence[int]) -> Tensor:
-    """(people,) mean over seeds and prompts of what is there, NaN for a person without any."""
-    mine: dict[int, list[float]] = {person: [] for person in people}
-    for (person, _, _), value in values.items():
-        if not math.isnan(value):
-            mine[person].append(value)
-    return torch.tensor(
-        [sum(each) / len(each) if each else math.nan for each in mine.values()], dtype=torch.float64
-    )
-
-
-def _mean(values: Tensor, chosen: Tensor, share: bool = False) -> Interval:
-    """share: whether it counts cases, so that all or none of them leaves the rule of three."""
-    mean = float(values.nanmean())
-    found = _interval(mean, values[chosen].nanmean(1), values)
-    if not share or math.isnan(found.low):
-        return found
-    wider = estimate(mean, values[chosen].nanmean(1), int((~values.isnan()).sum()), "subjects")
-    return Interval(mean, wider.low, wider.high)
-
-
-def _within(interval: Interval, figure: str, gallery: float) -> Interval:
+def _within(interval: Interval, figure: str, gallery: int) -> Interval:
     """A place in a gallery is at least 1, and at most its size."""
     if not figure.endswith("rank") or math.isnan(interval.low):
         return interval
-    return Interval(interval.value, max(1.0, interval.low), min(gallery, interval.high))
+    return Interval(interval.value, max(1.0, interval.low), min(gallery or math.inf, interval.high))
 
 
 def _change(
-    mine: dict[Place, float], base: dict[Place, float], people: Sequence[int], chosen: Tensor
+    mine: Mapping[Place, Tensor],
+    base: Mapping[Place, Tensor],
+    people: Sequence[int],
+    chosen: Tensor,
+    figure: str,
 ) -> Interval | None:
     """Ratio of the means over the places that both have, minus 1; None where the base is not positive."""
-    both = [
-        place
-        for place in mine.keys() & base.keys()
-        if not math.isnan(mine[place]) and not math.isnan(base[place])
-    ]
-    after = _per_person({place: mine[place] for place in both}, people)
-    before = _per_person({place: base[place] for place in both}, people)
-    if not both or float(before.nanmean()) <= 0:
+    both = in_both(mine, base)
+    if not both:
         return None
-    ratio = float(after.nanmean() / before.nanmean())
-    return _interval(ratio - 1, after[chosen].nanmean(1) / before[chosen].nanmean(1) - 1, after)
-
-
-def _interval(value: float, replicas: Tensor, per_person: Tensor) -> Interval:
-    return Interval(value, *percentile_interval(replicas, int((~per_person.isnan()).sum())))
+    after, before = (
+        PerPerson.gather({place: each[place] for place in both}, people, share=_is_share(figure))
+        for each in (mine, base)
+    )
+    return after.relative_to(before, chosen) if before.mean > 0 else None

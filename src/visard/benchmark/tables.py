@@ -15,12 +15,15 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from visard.benchmark.acceptance import ADA, ISM, SIMILARITY, UNMEASURED, Check
+from visard.benchmark.acceptance import SIMILARITY, UNMEASURED, Check
+from visard.benchmark.per_person import Interval
 from visard.benchmark.protocol import Protocol, arm_title
-from visard.benchmark.summary import FSR, Interval, Row, Summary
+from visard.benchmark.summary import FSR, Row, Summary
+from visard.benchmark.table import ADA, ISM
 from visard.storage import atomic_write, finite
 
 NOTHING = "–"
+UNPAIRED = " (no one of them in every row yet: do not compare rows)"
 COLUMNS = (
     "arm",
     "faces",
@@ -143,28 +146,30 @@ def _main_lines(summary: Summary, prompt: str) -> list[list[str]]:
     lines = []
     for arm in summary.arms:
 
-        def row(recognizer: str, figure: str, arm: str = arm) -> Row | None:
-            return summary.find(arm, prompt, summary.member(recognizer), figure)
+        def row(families: tuple[str, ...], figure: str, arm: str = arm) -> Row | None:
+            return summary.find(arm, prompt, summary.member(*families), figure)
 
-        faces = row("", FSR)
+        faces = row((), FSR)
         cells = [f"{faces.mean.value:.3f} ({faces.faces}/{faces.pictures})" if faces else NOTHING]
         for judge in (ISM, ADA):
-            similarity = row(judge, SIMILARITY)
-            cells += [_cell(similarity), _change(similarity), _cell(row(judge, "similarity_all"), False)]
+            similarity = row(judge.of, judge.key)
+            cells += [_cell(similarity), _change(similarity), _cell(row(judge.of, "similarity_all"), False)]
         for figure in ("rank_1", "tmr@0.001", "strangers", "real"):
-            cells.append(_cell(row(ISM, figure), False))
+            cells.append(_cell(row(ISM.of, figure), False))
         lines.append([arm_title(arm), *cells])
     return lines
 
 
 def _caption(summary: Summary, protocol: Protocol) -> str:
     people = max((row.people for row in summary.rows), default=0)
-    sampling, lineup = protocol.sampling, protocol.lineup
+    sampling = protocol.sampling
     return (
-        f"{people} people no model has seen, {sampling.pictures} pictures a prompt, a gallery of "
-        f"{lineup.strangers + 1}, models of the kit {protocol.kit}. Means over people with 95 % intervals "
-        "from resampling people; changes are against no defence for the same people and seeds. Similarities "
-        "are of pictures with a face; “all” counts a lost face as 0."
+        f"{people} {'person' if people == 1 else 'people'} no model has seen"
+        f"{'' if summary.paired else UNPAIRED}, {sampling.pictures} pictures a prompt, a gallery of "
+        f"{summary.gallery}, models of the kit {protocol.kit}. Means over people with 95 % intervals from "
+        "resampling people, and for shares above a threshold also the strangers whose photos set it; changes "
+        "are against no defence for the same people and seeds. Similarities are of pictures with a face; "
+        "“all” counts a lost face as 0."
     )
 
 

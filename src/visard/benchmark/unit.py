@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,12 @@ from visard.benchmark.change import psnr, ssim
 from visard.benchmark.methods import Remembered, find_method
 from visard.benchmark.people import CLEAN, TRAINING, load_photos, load_strangers
 from visard.benchmark.protocol import RULES, Protocol, Unit
-from visard.benchmark.scoring import Panel
+from visard.benchmark.scoring import SCORING, Panel
 from visard.benchmark.usefulness import Usefulness
 from visard.budget import Budget
 from visard.diffusion.backbone import Backbone
 from visard.diffusion.sampling import generate
-from visard.errors import InputError, VisardError
+from visard.errors import InputError, ModelError, VisardError
 from visard.faces.detector import Detector
 from visard.faces.recognizer import Recognizer
 from visard.images import read_image, save_image, to_tensor
@@ -37,7 +37,7 @@ from visard.models import load_model
 from visard.personalization import personalize
 from visard.personalization.record import RUN_FILE, library_versions
 from visard.progress import Progress, silent
-from visard.storage import atomic_write, claimed, save_tensors, storage_errors
+from visard.storage import atomic_write, claimed, load_tensors, save_tensors, storage_errors
 
 RESULT_FILE = "result.json"
 UNIT_FILE = "unit.json"
@@ -50,6 +50,8 @@ LEAKED = "leaked"
 MADE = ("run", "protected", "pictures", LEAKED)
 SIMILARITIES_FILE = "similarities.safetensors"
 """Of every picture to everybody in the gallery, by every recogniser: `scoring.Examination`."""
+REDRAWN_FILE = "redrawn.safetensors"
+"""Shares under redrawn thresholds, from there as well."""
 
 
 @dataclass(frozen=True)
@@ -59,18 +61,22 @@ class Result:
     unit: Unit
     scores: dict[str, Any]
     seconds: dict[str, float]
+    redrawn: dict[str, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
 
 def read_result(unit: Unit, protocol: Protocol, out: Path) -> Result | None:
     """The unit's result, or None if it is not there, not whole, or another unit's."""
     try:
         stored = json.loads((unit.folder(out) / RESULT_FILE).read_text(encoding="utf-8"))
-        if stored["key"] != unit.key(protocol) or set(stored["scores"]["prompts"]) != set(
-            protocol.sampling.prompts
+        if (
+            stored["key"] != unit.key(protocol)
+            or stored["scoring"] != SCORING
+            or set(stored["scores"]["prompts"]) != set(protocol.sampling.prompts)
         ):
             return None
-        return Result(unit, stored["scores"], stored["seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
+        redrawn, _ = load_tensors(unit.folder(out) / REDRAWN_FILE)
+        return Result(unit, stored["scores"], stored["seconds"], redrawn)
+    except (OSError, ValueError, KeyError, TypeError, ModelError):
         return None
 
 
@@ -146,6 +152,7 @@ class Workshop:
         for prompt, figures in self.usefulness.score(clean, pictures).items():
             found.report["prompts"][prompt] |= figures
         save_tensors(job.folder / SIMILARITIES_FILE, found.similarities, {})
+        save_tensors(job.folder / REDRAWN_FILE, found.redrawn, {})
         return found.report
 
     @cached_property
@@ -403,6 +410,7 @@ class UnitJob:
             scores["change"] = json.loads((self.folder / CHANGE_FILE).read_text(encoding="utf-8"))
         result = {
             "key": self.unit.key(self.protocol),
+            "scoring": SCORING,
             **self._identity(),
             "seconds": seconds,
             "scores": scores,

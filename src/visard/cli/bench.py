@@ -79,7 +79,7 @@ def main(
     """
     from rich.console import Console
 
-    from visard.benchmark import acceptance, catalogue, job, protocol, request, summary, tables
+    from visard.benchmark import acceptance, catalogue, job, measures, protocol, request, tables
     from visard.kits import open_kit
     from visard.models import choose_device
     from visard.pages import around, insert
@@ -119,8 +119,8 @@ def main(
             f"No unit in {out} that is asked for is finished.",
             "The command without --report-only goes on; or name --people, --split, --arms, --seed that are.",
         )
-    found = summary.summarize(finished)
-    checks = acceptance.acceptance(found, summary.summarize(summary.shared_people(finished)))
+    measured = measures.Measures(shared.kit, out, finished)
+    found, checks = measured.summary, acceptance.acceptance(measured)
     tables.write_tables(out, found, checks, shared)
     if as_json:
         result(json.loads(tables.as_json(found, checks, shared)), True, "")
