@@ -30,6 +30,7 @@ from visard.zoo.table import RUNTIMES, entries
 if TYPE_CHECKING:
     from visard.diffusion.backbone import Backbone
 
+NAME_OF_WORLD = "world"
 WORLD = Path(__file__).parent / "world" / "models" / "kit.toml"
 
 PERCEPTUAL = "perceptual"
@@ -260,13 +261,16 @@ class Kit:
 
     def licences(self) -> list[Licence]:
         """What the makers of each of its models allow."""
+        from visard.personalization.record import public_name
+
         kit = self.contents
         found = []
         if kit.backbone:
             beside = (self.file.parent / kit.backbone).is_dir()
             known = kit.backbone if not beside and kit.backbone in entries() else ""
             own = kit.licence if beside else ""
-            found.append(licence(kit.backbone, "base model", zoo=known, own=own))
+            name = Path(kit.backbone).name if beside else public_name(kit.backbone)
+            found.append(licence(name, "base model", zoo=known, own=own))
         if (row := kit.detector) is not None:
             found.append(licence(row.name, "detector", zoo=row.zoo, own=row.licence or kit.licence))
         for each in kit.recognizers:
@@ -321,10 +325,15 @@ class Kit:
 
 def open_kit(name: str | Path = "world", device: str = "cpu") -> Kit:
     """The embedded world's kit ("world"), or the kit of a TOML file. Raises InputError, ModelError."""
-    file = WORLD if str(name) == "world" else Path(name)
+    file = WORLD if str(name) == NAME_OF_WORLD else Path(name)
     if not file.is_file():
         raise InputError(f"There is no kit {name}.", 'Give the path of a kit file, or "world".')
     return Kit(file, from_table(KitFile, expanded(read_toml(file))), device)
+
+
+def placed(name: str) -> str:
+    """A kit's name so that it is found from any folder."""
+    return name if name == NAME_OF_WORLD else str(Path(name).resolve())
 
 
 def _load_encoder(row: EncoderRow) -> Encoder:

@@ -80,12 +80,13 @@ def personalize_people(
     Returns those that failed, with the reason; the others are done. The same call goes on with what is left.
     Raises InputError, ModelError and StorageError where no run could be made.
     """
-    return pool.run(
+    failures = pool.run(
         people,
         [partial(Easel, device, order) for device in devices],
         watch=lambda left: progress(STAGE, len(people) - len(left), len(people)),
         threads=max(1, torch.get_num_threads() // len(devices)),
     )
+    return {sitter: str(error) for sitter, error in failures.items()}
 
 
 class Easel:

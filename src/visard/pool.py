@@ -26,6 +26,8 @@ Start = Callable[[], Callable[[T], None]]
 """Called once in every process; gives what does one unit. Both must be picklable by name."""
 Watch = Callable[[Sequence[T]], None]
 """Called with the units that are left, whenever that changes and every few seconds."""
+Failures = dict[T, VisardError]
+"""Units that could not be done, and why."""
 
 TICK = 5.0
 FAREWELL = 30.0
@@ -41,7 +43,7 @@ class Failure:
     fatal: bool = False
 
 
-def run(units: Sequence[T], starts: Sequence[Start[T]], *, watch: Watch[T], threads: int = 1) -> dict[T, str]:
+def run(units: Sequence[T], starts: Sequence[Start[T]], *, watch: Watch[T], threads: int = 1) -> Failures[T]:
     """Do every unit, in a process for each of `starts`; returns those that failed, with the reason.
 
     A worker computes on as many `threads` however many workers there are, so that results do not depend on
@@ -67,8 +69,8 @@ def limited_threads(count: int = 1) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _alone(units: Sequence[T], start: Start[T], watch: Watch[T], threads: int) -> dict[T, str]:
-    failures: dict[T, str] = {}
+def _alone(units: Sequence[T], start: Start[T], watch: Watch[T], threads: int) -> Failures[T]:
+    failures: Failures[T] = {}
     with limited_threads(threads):
         work = start()
         for index, unit in enumerate(units, start=1):
@@ -76,7 +78,7 @@ def _alone(units: Sequence[T], start: Start[T], watch: Watch[T], threads: int) -
             if failure is not None:
                 if failure.fatal:
                     raise failure.error
-                failures[unit] = str(failure.error)
+                failures[unit] = failure.error
             watch(units[index:])
     return failures
 
@@ -174,9 +176,9 @@ class _Crew(Generic[T]):
         self.vacant = list(starts)
         """What no process has begun with, or the process died."""
         self.workers: list[_Worker[T]] = []
-        self.failures: dict[T, str] = {}
+        self.failures: Failures[T] = {}
 
-    def run(self) -> dict[T, str]:
+    def run(self) -> Failures[T]:
         try:
             while self._employ():
                 ready = connection.wait([worker.pipe for worker in self.workers], TICK)
@@ -210,7 +212,7 @@ class _Crew(Generic[T]):
             return
         if failure.fatal:
             raise failure.error
-        self.failures[unit] = str(failure.error)
+        self.failures[unit] = failure.error
 
     def _dismiss(self, worker: _Worker[T]) -> None:
         _dismiss([worker])

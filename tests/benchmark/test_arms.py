@@ -54,10 +54,13 @@ def noise(count: int = 2) -> Tensor:
         ("blur-2.5", Arm("blur-2.5", "covered", of="none", method="blur", strength=2.5)),
         ("strangers", Arm("strangers", "exchanged", of="none")),
         ("strangers-0.3", Arm("strangers-0.3", "exchanged", of="0.3")),
+        ("strangers-simac+clean", Arm("strangers-simac+clean", "exchanged", of="simac+clean")),
+        ("strangers-aspl", Arm("strangers-anti-dreambooth", "exchanged", of="anti-dreambooth")),
+        ("strangers-0.1@7.50", Arm("strangers-0.1@7.5", "exchanged", of="0.1@7.5")),
     ],
 )
 def test_a_name_is_a_row(name: str, expected: Arm) -> None:
-    assert arm(name) == expected
+    assert find_method(name).arm == expected
 
 
 @pytest.mark.parametrize("name", ["early-10", "eta-0.05", "joint"])
@@ -70,7 +73,7 @@ def test_a_variant_is_the_same_row_wherever_it_is_read(name: str) -> None:
 )
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="There is no arm"):
-        arm(name)
+        find_method(name)
 
 
 def test_only_the_face_is_covered() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 from collections.abc import Sequence
@@ -14,14 +15,18 @@ from typing import Any
 import pytest
 
 from support.bench import JOB, camera
+from visard import api
 from visard.attacks import TIERS, AttackSettings, AttackTier
 from visard.benchmark import attack, attackers, job, leaks
+from visard.benchmark import protocol as protocol_module
 from visard.benchmark.attack_report import audit_campaign
+from visard.benchmark.catalogue import CATALOGUE, arms_of
 from visard.benchmark.protocol import Protocol, Unit
 from visard.benchmark.unit import UnitJob
-from visard.errors import InputError, TrainingError
+from visard.errors import BusyError, InputError, TrainingError
 from visard.personalization import personalize
-from visard.pool import Start, Watch
+from visard.pool import Failures, Start, Watch
+from visard.storage import claimed
 
 SETTINGS = AttackSettings(draws=20, pictures_out=(1, 2), tuning_steps=2, folds=2)
 ATTACKERS = attack.Attackers(dev=(30, 31), train=(40, 41, 42), leaked=1, workers=1)
@@ -108,12 +113,26 @@ def test_arms_that_train_nothing_are_attacked_by_whose_model_drew_them(
     assert len(asked.left()) == 0
 
 
+def test_every_arm_of_a_table_is_known_to_an_attacker() -> None:
+    every = {arm for table in CATALOGUE.values() for arm in arms_of(table)}
+    known = {arm: attack.known_by(arm) for arm in (*every, "strangers-simac", "half", "simac+full@7.5")}
+    exchanged = {arm: of for arm, of in known.items() if arm != of}
+    assert all(arm in ("strangers", f"strangers-{of}") for arm, of in exchanged.items())
+    assert exchanged["strangers-simac"] == "simac"
+    assert attack.known_by("strangers") == "none"
+
+
 def test_slice_by_slice_comes_to_what_the_whole_does(bench: Path, kit: str) -> None:
     """Two arms up to T1: models of two development people each, then an attack each."""
     asked = campaign(bench, kit, TIERS[:2], *ARMS)
     assert asked.size == 6
     assert [len(part) for part in (asked.left().models, asked.left().leaks, asked.left().arms)] == [4, 0, 2]
     assert "No attack is finished" in attackers.markdown(asked.found())
+    said: list[tuple[str, int, int]] = []
+
+    def note(stage: str, done: int, total: int, **_: float) -> None:
+        said.append((stage, done, total))
+
     for part, left in (
         (job.Slice(minutes=0), 6),
         (job.Slice(units=3), 3),
@@ -121,8 +140,9 @@ def test_slice_by_slice_comes_to_what_the_whole_does(bench: Path, kit: str) -> N
         (job.Slice(units=0), 1),
         (job.Slice(), 0),
     ):
-        campaign(bench, kit, TIERS[:2], *ARMS).run(camera=camera, part=part)
+        campaign(bench, kit, TIERS[:2], *ARMS).run(camera=camera, part=part, progress=note)
         assert len(campaign(bench, kit, TIERS[:2], *ARMS).left()) == left
+        assert (("units", 4, 4) in said) == (left <= len(ARMS))
     found = campaign(bench, kit, TIERS[:2], *ARMS).found()
     assert list(found) == ["none", "0.1"]
     assert found["none"] == run(bench, kit, TIERS[:2])
@@ -133,6 +153,14 @@ def test_slice_by_slice_comes_to_what_the_whole_does(bench: Path, kit: str) -> N
     assert len(campaign(bench, kit, TIERS[:1], *ARMS).left()) == 2
     assert replace(asked, settings=replace(SETTINGS, seed=1)).found() == {}
     assert replace(asked, attackers=replace(ATTACKERS, dev=(30, 32))).found() == {}
+
+
+def test_no_attack_is_said_to_be_done_that_the_time_left_undone(bench: Path, kit: str) -> None:
+    asked, said = campaign(bench, kit, TIERS[:1], *ARMS), list[str]()
+    asked.run(camera=camera, part=job.Slice(units=4))
+    asked.run(camera=camera, part=job.Slice(minutes=0), progress=lambda stage, *_, **__: said.append(stage))
+    assert asked.left().arms == list(ARMS)
+    assert "attacks" not in said
 
 
 def test_attacks_of_other_seeds_and_tiers_lie_side_by_side(bench: Path, kit: str, protocol: Protocol) -> None:
@@ -146,6 +174,32 @@ def test_attacks_of_other_seeds_and_tiers_lie_side_by_side(bench: Path, kit: str
         assert list(asked.found()) == ["none"]
         assert asked.file("none").is_file()
     assert second.key("none") != first.key("none")
+
+
+def test_what_was_found_of_other_units_or_with_other_eyes_is_not_kept(
+    bench: Path, kit: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    keys = {campaign(bench, kit, TIERS[:1]).key("none")}
+    home = Path(shutil.copytree(Path(kit).parent, tmp_path / "kit")) / Path(kit).name
+    home.write_text(home.read_text().replace("sizes = [64]", "sizes = [96]"))
+    keys.add(campaign(bench, str(home), TIERS[:1]).key("none"))
+    asked = campaign(bench, kit, TIERS[:1])
+    assert asked.subjects["none"]  # read while they were what they say
+    monkeypatch.setattr(protocol_module, "RULES", protocol_module.RULES + 1)
+    keys.add(asked.key("none"))
+    assert len(keys) == 3
+
+
+def test_a_campaign_is_found_from_any_folder(bench: Path, kit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(bench.parent)
+    asked, _, _ = attack.prepare(
+        Path(bench.name),
+        "none",
+        "T0",
+        {"dev": 2, "train": 3, "leaked": 1, "workers": 1},
+        kit=os.path.relpath(kit),
+    )
+    assert (asked.out, asked.kit) == (bench.resolve(), str(Path(kit).resolve()))
 
 
 def test_what_a_worker_starts_with_can_be_sent_to_it(bench: Path, kit: str) -> None:
@@ -165,7 +219,7 @@ def test_every_kind_of_work_goes_to_the_executor(
     out, given = tmp_path / "bench", list[Any]()
     job.run(replace(JOB, arms=("none",), keep_models=True), protocol, out, kit=kit, camera=camera)
 
-    def execute(units: Sequence[Any], start: Start[Any], watch: Watch[Any]) -> dict[Any, str]:
+    def execute(units: Sequence[Any], start: Start[Any], watch: Watch[Any]) -> Failures[Any]:
         given.extend(units)
         return job.processes(units, start, watch, workers=1)
 
@@ -184,6 +238,20 @@ def test_every_kind_of_work_goes_to_the_executor(
     with pytest.raises(InputError, match="person 40 is gone") as caught:
         asked.run(camera=camera)
     assert "train it again" in caught.value.advice
+
+
+def test_models_that_another_command_is_at_are_waited_for(
+    bench: Path, kit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = campaign(bench, kit, TIERS[:1])
+    monkeypatch.setattr("visard.api.attacking.prepare", lambda *_, **__: (asked, camera, []))
+    held = Unit(30, "none", 0)
+    with (
+        claimed(held.folder(bench / attack.ATTACKER)),
+        pytest.raises(BusyError, match="2 of 3 units are left: another command") as caught,
+    ):
+        api.attack(bench, kit=kit)
+    assert "same command" in caught.value.advice
 
 
 def test_an_attack_that_fails_is_said_after_the_others(
@@ -225,3 +293,11 @@ def test_an_audit_of_the_people_under_attack_speaks_of_the_tiers(bench: Path, ki
     assert lacking.people == 2
     with pytest.raises(InputError, match="Nobody"):
         audit_campaign(campaign(bench, kit, TIERS[:1], "0.1", "0.3"))
+
+
+def test_what_a_killed_command_left_half_photographed_is_no_stranger(bench: Path, kit: str) -> None:
+    whole = campaign(bench, kit, TIERS[:1])
+    before = whole.training.strangers
+    (bench / "strangers" / ".20.0a1b2c3d.part").mkdir()
+    (bench / "strangers" / "notes.txt").write_text("mine")
+    assert campaign(bench, kit, TIERS[:1]).training.strangers == before == [20, 21, 22]

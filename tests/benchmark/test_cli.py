@@ -12,7 +12,7 @@ from visard.benchmark import job, tables
 from visard.benchmark.acceptance import Check, acceptance
 from visard.benchmark.measures import Measures
 from visard.benchmark.people import world_people
-from visard.benchmark.protocol import Protocol
+from visard.benchmark.protocol import Protocol, Unit
 from visard.benchmark.summary import Summary
 from visard.cli.main import app
 from visard.world import sampling
@@ -109,3 +109,24 @@ def test_the_tables_are_of_what_is_asked_for(
 def judged(out: Path) -> tuple[Summary, list[Check]]:
     measured = Measures("ours", out, job.finished(out))
     return measured.summary, acceptance(measured)
+
+
+def test_what_is_left_of_a_folders_tables_is_of_the_people_who_are_there(
+    bench: Path, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody may have been left out; whoever is not photographed yet comes after them."""
+    monkeypatch.setattr(Protocol, "of", lambda *_: replace(protocol, people="a folder"))
+    seen: list[list[int]] = []
+
+    def left(asked: job.Job, *_: object) -> list[Unit]:
+        seen.append(list(asked.people))
+        return asked.units
+
+    monkeypatch.setattr(job, "left", left)
+    (bench / "people" / ".9.0a1b2c3d.part").mkdir()
+    for count, people in ((1, [7]), (4, [7, 8, 9, 10])):
+        seen.clear()
+        ran = CliRunner().invoke(app, ["bench", "tables", str(bench), "--people", str(count)])
+        assert ran.exit_code == 0, ran.output
+        assert seen
+        assert all(each == people for each in seen)

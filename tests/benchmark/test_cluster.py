@@ -17,7 +17,7 @@ from visard.benchmark.cluster import Cluster
 from visard.benchmark.protocol import Protocol, Unit
 from visard.benchmark.summary import summarize
 from visard.errors import InputError, StorageError
-from visard.pool import Start, Watch
+from visard.pool import Failures, Start, Watch
 
 pytest.importorskip("ray", reason='Ray is not installed: pip install "visard[cluster]"')
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Ray's own warnings are many
@@ -71,8 +71,8 @@ def test_units_are_shared_and_failures_told(machines: object, tmp_path: Path) ->
     units = ["a", "refused", "bug", "b", "c"]
     failures = Cluster()(units, partial(support.chores.begin, tmp_path), quiet)
     assert names(tmp_path) == set(units)
-    assert failures["refused"] == "not this one\ntry another"
-    assert "KeyError: 'bug'" in failures["bug"]
+    assert str(failures["refused"]) == "not this one\ntry another"
+    assert "KeyError: 'bug'" in str(failures["bug"])
     assert set(failures) == {"refused", "bug"}
 
 
@@ -89,7 +89,7 @@ def test_a_benchmark_that_loses_a_machine_has_the_same_tables(
     """One of two machines is killed while units are at work."""
     out, cluster, lost = tmp_path / "bench", Cluster(), []
 
-    def execute(units: Sequence[Unit], start: Start[Unit], watch: Watch[Unit]) -> dict[Unit, str]:
+    def execute(units: Sequence[Unit], start: Start[Unit], watch: Watch[Unit]) -> Failures[Unit]:
         def kill_one(left: Sequence[Unit]) -> None:
             watch(left)
             if not lost and any((unit.folder(out) / "unit.json").exists() for unit in left):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ import pytest
 
 from support.bench import JOB, LINEUP, SAMPLING, camera
 from visard.benchmark import job, unit
+from visard.benchmark.people import load_strangers
 from visard.benchmark.protocol import Protocol, Unit, build_protocol, parse_overrides
 from visard.benchmark.unit import UnitJob, Workshop, picture_file, read_result
 from visard.errors import InputError, TrainingError
 from visard.kits import open_kit
 from visard.personalization import personalize
+from visard.personalization.settings import PersonalizationSettings
 
 FIRST = Unit(7, "none", 0)
 LAST = Unit(8, "0.1", 0)
@@ -117,11 +120,13 @@ def test_a_unit_made_otherwise_is_made_anew(bench: Path, protocol: Protocol, kit
     before = file.read_bytes()
     said = json.loads((folder / "unit.json").read_text())
     said[part] = {"settings": {}, "models": {}, "rules": 0}[part]
+    (folder / "leaked" / "a-photo").mkdir(parents=True)
     (folder / "unit.json").write_text(json.dumps(said))
     file.write_bytes(picture_file(folder, SAMPLING.prompts[0], 1).read_bytes())
     (folder / "result.json").unlink()
     again(bench, protocol, kit)
     assert file.read_bytes() == before
+    assert not (folder / "leaked").exists()
     assert set(stored(bench, FIRST)["seconds"]) == {"train", "generate", "score"}
 
 
@@ -292,3 +297,45 @@ def test_minutes_left_of_an_arm_not_seen_yet_come_from_arms_of_its_sort(
     assert pace.work([Unit(7, "0.3", 0), Unit(7, "none@7.5", 0)]) == 240
     pace.seconds["strangers"] = [4.0]
     assert pace.work([Unit(7, "0.3", 0), Unit(7, "none@7.5", 0)]) == 124
+
+
+def test_what_a_killed_command_left_half_photographed_is_nobody(
+    bench: Path, protocol: Protocol, kit: str
+) -> None:
+    for home in ("people", "strangers"):
+        (bench / home / ".20.0a1b2c3d.part").mkdir()
+        (bench / home / "notes.txt").write_text("mine")
+        (bench / home / "21.txt").write_text("mine")
+    photos, owner = load_strangers(bench, LINEUP, 32)
+    assert len(photos) == len(owner) == 6
+    (FIRST.folder(bench) / "result.json").unlink()
+    again(bench, protocol, kit, replace(JOB, arms=("none", "strangers")))
+    assert len(job.finished(bench)) == 6
+
+
+def test_where_a_decoder_lies_is_known_to_the_training_alone(
+    kit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder stands in no file of the benchmark; from there, the kit that names it finds it again."""
+    place, out, given = tmp_path / "private" / "taesd", tmp_path / "bench", list[str]()
+    place.mkdir(parents=True)
+
+    def begin(settings: PersonalizationSettings, *_: Any, **__: Any) -> None:
+        given.append(settings.decoupling.decoder)
+        raise InputError("enough")
+
+    monkeypatch.setattr(personalize, "run", begin)
+    own = Path(shutil.copytree(Path(kit).parent, tmp_path / "kit")) / Path(kit).name
+    named = f'decoupling = {{ decoder = "{place}", rounds = 1, pgd_steps = 1 }}'
+    own.write_text(own.read_text().replace("decoupling = { rounds = 1, pgd_steps = 1 }", named))
+    asked = replace(JOB, people=(8,), arms=("0.1",))
+    made = build_protocol(open_kit(own), {}, SAMPLING, LINEUP)
+    for each in (made, None):
+        with pytest.raises(TrainingError, match="enough"):
+            again(out, each or Protocol.of(out), str(own), asked)
+    assert given == [str(place.resolve())] * 2
+    texts = [file.read_text() for file in out.rglob("*.json")]
+    assert len(texts) == 2
+    assert not any("private" in text for text in texts)
+    assert all('"decoder": "taesd"' in text for text in texts)
+    assert LAST.key(made) == LAST.key(Protocol.of(out))

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +15,11 @@ from visard.benchmark.protocol import (
     build_protocol,
     parse_arms,
     parse_overrides,
+    said,
 )
 from visard.errors import InputError
-from visard.kits import open_kit
+from visard.faces.scrfd import DetectorRow
+from visard.kits import Kit, open_kit
 
 
 def test_arms_are_none_and_shares_each_once() -> None:
@@ -71,6 +76,72 @@ def test_a_kit_that_perturbs_otherwise_is_another_protocol(
     assert Unit(7, "aspl", 0).key(other) != Unit(7, "aspl", 0).key(protocol)
     with pytest.raises(InputError, match=r"differs in protection"):
         other.claim(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "names"),
+    [
+        ("{ size = 32 }", '{ size = 32, channels = "BGR" }', "adaface, arcface, one"),
+        ("sizes = [64]", "sizes = [96]", "tiny"),
+        ('name = "tiny"', 'name = "tiny"\nthreshold = 0.4', "tiny"),
+    ],
+)
+def test_a_kit_whose_models_are_read_otherwise_is_another_protocol(
+    kit: str, protocol: Protocol, tmp_path: Path, before: str, after: str, names: str
+) -> None:
+    protocol.claim(tmp_path)
+    other = exchanged(kit, tmp_path, before, after)
+    changed = build_protocol(other, {}, SAMPLING, LINEUP)
+    assert changed.models == protocol.models
+    with pytest.raises(InputError, match=rf"it differs in {names}\."):
+        protocol.require(other)
+    with pytest.raises(InputError, match=r"differs in rows\."):
+        changed.claim(tmp_path)
+
+
+def test_the_order_of_recognisers_is_the_protocols(kit: str, protocol: Protocol) -> None:
+    opened = open_kit(kit)
+    opened.contents = replace(opened.contents, recognizers=opened.contents.recognizers[::-1])
+    with pytest.raises(InputError, match="differs in adaface, one"):
+        protocol.require(opened)
+
+
+def test_a_folder_of_an_earlier_version_is_accepted_and_learns_the_rows(
+    kit: str, protocol: Protocol, tmp_path: Path
+) -> None:
+    """Its units keep their keys; from then on, another reading of the models is refused."""
+    earlier = replace(protocol, rows={})
+    unit = Unit(7, "0.1", 0)
+    assert unit.key(earlier) == unit.key(protocol)
+    earlier.claim(tmp_path)
+    assert "rows" not in json.loads((tmp_path / "bench.json").read_text())
+    other = exchanged(kit, tmp_path, "sizes = [64]", "sizes = [96]")
+    Protocol.of(tmp_path).require(other)
+    protocol.claim(tmp_path)
+    assert Protocol.of(tmp_path) == protocol
+    earlier.claim(tmp_path)
+    assert Protocol.of(tmp_path) == protocol
+    with pytest.raises(InputError, match=r"differs in rows\.tiny"):
+        build_protocol(other, {}, SAMPLING, LINEUP).claim(tmp_path)
+
+
+def test_a_setting_that_a_later_version_knows_changes_no_row() -> None:
+    row = DetectorRow("tiny", "scrfd_micro", Path("a.safetensors"), threshold=0.4)
+    assert said(row) == {"name": "tiny", "architecture": "scrfd_micro", "threshold": 0.4}
+    assert said(replace(row, file=Path("b"), zoo="scrfd", licence="MIT", margin=0.0)) == said(row)
+
+
+def exchanged(kit: str, folder: Path, before: str, after: str) -> Kit:
+    """The kit with another line, opened."""
+    home = Path(shutil.copytree(Path(kit).parent, folder / "kit"))
+    text = (home / Path(kit).name).read_text(encoding="utf-8")
+    assert before in text
+    (home / Path(kit).name).write_text(text.replace(before, after), encoding="utf-8")
+    return open_kit(home / Path(kit).name)
+
+
+def test_the_usual_decoder_stands_in_keys_as_ever(protocol: Protocol) -> None:
+    assert protocol.content["settings"]["decoupling"]["decoder"] == "vae"
 
 
 def test_a_misspelt_override_is_answered_with_the_nearest(kit: str) -> None:

@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import math
+import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -35,8 +37,10 @@ from visard.kits import open_kit
 from visard.metrics.brisque import BrisqueModel, brisque
 from visard.personalization import personalize
 from visard.personalization.settings import PersonalizationSettings
+from visard.pool import Failures, Start, Watch
 from visard.storage import claimed
 
+FIRST = Unit(7, "none", 0)
 ARMS = ("none", "0.1", "surrogates-1", "random+clean", "pixelate-8", "strangers")
 ALL = replace(JOB, arms=ARMS)
 SMALL = Table(
@@ -62,7 +66,12 @@ def sliced(
         patch.setattr(Scrfd, "detect", face_in_the_middle)
         patch.setenv("VISARD_CACHE", str(cache))
         assert len(job.left(ALL, protocol, out)) == 8
-        job.run(ALL, protocol, out, kit=kit, camera=camera, part=job.Slice(units=3))
+        said: list[tuple[int, int]] = []
+        job.run(
+            ALL, protocol, out, kit=kit, camera=camera, part=job.Slice(units=3),
+            progress=lambda stage, done, total, **_: said.append((done, total)) if stage == "units" else None,
+        )  # fmt: skip
+        assert said == [(done, 12) for done in range(4, 8)]
         undone = job.left(ALL, protocol, out)
         assert len(undone) == 5
         hours = cost(undone, ALL, protocol, out)
@@ -86,14 +95,90 @@ def test_a_unit_that_another_command_is_at_is_left_to_it(
     unit = Unit(7, "pixelate-8", 0)
     shutil.rmtree(unit.folder(out))
     with claimed(unit.folder(out)):
-        job.run(ALL, protocol, out, kit=kit, camera=camera)
+        assert job.run(ALL, protocol, out, kit=kit, camera=camera) == [unit]
         assert job.left(ALL, protocol, out) == [unit]
+
+
+def test_an_executor_is_given_whole_paths_and_its_width_is_counted_with(
+    bench: Path, protocol: Protocol, kit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Wide:
+        width = 4
+
+        def __call__(self, units: Sequence[Unit], start: Start[Unit], watch: Watch[Unit]) -> Failures[Unit]:
+            given.append(start.args)  # type: ignore[attr-defined]
+            watch(units)
+            return {}
+
+    given: list[tuple[Path, str]] = []
+    said: list[float] = []
+    (FIRST.folder(bench) / "result.json").unlink()
+    pace = job.Pace(JOB.units, [FIRST], protocol, bench, 1, lambda *_, **__: None)
+    monkeypatch.chdir(bench.parent)
+    job.run(
+        JOB,
+        protocol,
+        Path(bench.name),
+        kit=os.path.relpath(kit),
+        execute=Wide(),
+        progress=lambda *_, minutes_left=0.0, **__: said.append(minutes_left),
+    )
+    assert given == [(bench.resolve(), str(Path(kit).resolve()))]
+    work = pace.work([FIRST])
+    assert work is not None
+    assert said[-1] == pytest.approx(work / 4 / 60, rel=0.1)
+
+
+def test_what_changes_pictures_that_another_command_makes_is_left_to_it_too(
+    bench: Path, protocol: Protocol, kit: str
+) -> None:
+    asked = replace(JOB, arms=("none", "pixelate-8"))
+    busy, waits = FIRST, Unit(7, "pixelate-8", 0)
+    (busy.folder(bench) / "result.json").unlink()
+    with claimed(busy.folder(bench)):
+        assert job.run(asked, protocol, bench, kit=kit, camera=camera) == [busy]
+        assert job.left(asked, protocol, bench) == [busy, waits]
+    assert job.run(asked, protocol, bench, kit=kit, camera=camera) == []
+    assert job.left(asked, protocol, bench) == []
 
 
 def test_slices_end_where_the_whole_would(sliced: Path, protocol: Protocol) -> None:
     assert len(job.finished(sliced)) == 12
     assert torch.equal(pictures(sliced, protocol, 7, "strangers"), pictures(sliced, protocol, 8, "none"))
     assert not torch.equal(pictures(sliced, protocol, 7, "pixelate-8"), pictures(sliced, protocol, 7, "none"))
+
+
+def test_one_unit_at_a_time_comes_to_the_end(bench: Path, protocol: Protocol, kit: str) -> None:
+    """Whoever changes pictures waits for them, whichever arm is named first; pairs are of those asked for."""
+    asked = replace(JOB, people=(7, 8, 9), arms=("strangers", "strangers-pixelate-8", "pixelate-8", "none"))
+    undone = job.left(asked, protocol, bench)
+    assert [unit.arm for unit in undone] == ["none", *["strangers", "pixelate-8"] * 3, *[asked.arms[1]] * 3]
+    while undone:
+        job.run(asked, protocol, bench, kit=kit, camera=camera, part=job.Slice(units=1))
+        assert job.left(asked, protocol, bench) == undone[1:]
+        undone = undone[1:]
+    drawn = {person: UnitJob(Unit(person, "strangers", 0), protocol, bench).drawn_by for person in (7, 8, 9)}
+    assert drawn == {7: Unit(8, "none", 0), 8: Unit(7, "none", 0), 9: Unit(8, "none", 0)}
+
+
+def test_an_arm_whose_source_is_nowhere_is_refused_before_any_work(
+    bench: Path, protocol: Protocol, kit: str
+) -> None:
+    asked = replace(JOB, people=(7, 9), arms=("pixelate-8",))
+    with pytest.raises(InputError, match="pixelate-8 of person 9 needs none of person 9") as caught:
+        job.run(asked, protocol, bench, kit=kit, camera=camera)
+    assert "--arms none,pixelate-8" in caught.value.advice
+    assert not (bench / "people" / "9").exists()
+
+
+def test_nobody_is_given_their_own_pictures(bench: Path, protocol: Protocol) -> None:
+    """Not even where an earlier version has written down that they are the partner."""
+    unit = Unit(7, "strangers", 0)
+    unit.folder(bench).mkdir(parents=True)
+    (unit.folder(bench) / "unit.json").write_text('{"partner": 7}')
+    assert UnitJob(unit, protocol, bench, (7, 8)).source == Unit(8, "none", 0)
+    with pytest.raises(InputError, match="One person alone"):
+        _ = UnitJob(unit, protocol, bench, (7,)).source
 
 
 def test_perturbed_photos_stay_in_the_ball(sliced: Path, protocol: Protocol) -> None:
@@ -315,6 +400,10 @@ def test_time_that_runs_out_in_a_training_costs_nothing(
     """Stopped between two steps: no result, a checkpoint, and in the end the pictures of a whole run."""
     out, which, ticks = tmp_path / "bench", Unit(8, "0.1", 0), iter(range(1000))
     short = replace(JOB, people=(8,), arms=("0.1",))
+    said: list[tuple[str, int, int]] = []
+
+    def note(stage: str, done: int, total: int, **_: float) -> None:
+        said.append((stage, done, total))
 
     def stop(self: Workshop, *_: object, **__: object) -> None:
         if next(ticks) == 6:
@@ -322,8 +411,12 @@ def test_time_that_runs_out_in_a_training_costs_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(Workshop, "_check_time", stop)
-        job.run(short, protocol, out, kit=kit, camera=camera)
+        job.run(short, protocol, out, kit=kit, camera=camera, progress=note)
     assert job.left(short, protocol, out) == [which]
+    assert said[-1] == ("units", 0, 1)
     assert any((which.folder(out) / "run" / "checkpoint").iterdir())
     job.run(short, protocol, out, kit=kit, camera=camera)
     assert torch.equal(pictures(out, protocol, 8, "0.1"), pictures(original, protocol, 8, "0.1"))
+    (result,) = job.finished(out)
+    assert set(result.seconds) == {"score"}  # the rest of a training says nothing of how long one takes
+    assert cost([which], short, protocol, out) is None

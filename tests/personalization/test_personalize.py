@@ -24,7 +24,12 @@ from visard.personalization.iddm import Call, Iddm, Move
 from visard.personalization.identity import prototypes
 from visard.personalization.record import Record
 from visard.personalization.session import Session
-from visard.personalization.settings import FineTuningSettings, PreviewSettings
+from visard.personalization.settings import (
+    FineTuningSettings,
+    OutputSettings,
+    PersonalizationSettings,
+    PreviewSettings,
+)
 from visard.personalization.streams import DataOrder
 from visard.settings import from_toml
 from visard.storage import claimed
@@ -170,6 +175,22 @@ def test_stopped_anywhere_and_resumed_is_the_uninterrupted_run(
     resumed = start(tmp_path / "stopped", fresh(), cache, settings)
     assert same(weights(whole), weights(resumed))
     assert whole.history == resumed.history
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, LORA])
+def test_a_short_run_stopped_while_its_model_is_written_goes_on(
+    tmp_path: Path, fresh: Fresh, cache: Path, settings: PersonalizationSettings
+) -> None:
+    """Over before the first checkpoint was due: what it has written is its own all the same."""
+    settings = replace(settings, output=OutputSettings(checkpoint_every=60.0))
+    whole = start(tmp_path / "whole", fresh(), cache, settings)
+    with pytest.raises(StopError):
+        start(tmp_path / "stopped", fresh(), cache, settings, progress=stop_at(1, at="writing model"))
+    assert any((tmp_path / "stopped" / name).exists() for name in ("model", "lora.safetensors"))
+    resumed = start(tmp_path / "stopped", fresh(), cache, settings)
+    assert same(weights(whole), weights(resumed))
+    assert whole.history == resumed.history
+    assert not (tmp_path / "stopped" / "checkpoint").exists()
 
 
 def test_without_turns_all_photos_are_one_set_and_a_stopped_run_goes_on(

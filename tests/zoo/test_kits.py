@@ -89,6 +89,15 @@ def test_every_models_licence_is_told(tmp_path: Path) -> None:
     assert found["base"].weights == "CreativeML Open RAIL-M"
 
 
+@pytest.mark.parametrize("place", ["../private/sd", "/home/somebody/private/sd"])
+def test_where_a_base_model_lies_is_told_nobody(tmp_path: Path, place: str) -> None:
+    (tmp_path / "private" / "sd").mkdir(parents=True)
+    (tmp_path / "kit").mkdir()
+    file = write_kit(tmp_path / "kit", recognizer_row("two", "judge", "b.safetensors"))
+    file.write_text(file.read_text().replace('backbone = "model"', f'backbone = "{place}"'))
+    assert open_kit(file).licences()[0].model == "sd"
+
+
 def test_the_worlds_models_are_the_projects_own() -> None:
     assert {each.weights for each in open_kit("world").licences()} == {"Apache-2.0"}
 

@@ -14,7 +14,7 @@ from visard.audit import AuditResult
 from visard.benchmark.attack import lenses, prepare
 from visard.benchmark.attack_report import audit_campaign
 from visard.benchmark.protocol import PROTOCOL_FILE
-from visard.errors import InputError
+from visard.errors import BusyError, InputError
 from visard.kits import Kit, open_kit
 from visard.progress import Progress, silent
 from visard.targets import require_writable
@@ -47,7 +47,8 @@ def attack(
     `leaked` pictures of each prompt at T5, `workers` models trained at a time. data, identities: the folder
     and the identity file that a benchmark of a folder was made with, whose other people are the attacker's.
     report: an HTML file, the same people audited; `tell` hears the tiers before that is begun.
-    Raises InputError, ModelError, StorageError, TrainingError.
+    Raises InputError, ModelError, StorageError, TrainingError, and BusyError where another command is at
+    the attacker's models.
     """
     tiers = up_to(tier)
     require_writable(report)
@@ -69,7 +70,13 @@ def attack(
         if len(campaign.arms) > 1:
             raise InputError("One arm is attacked at a time.", "visard bench attackers takes several.")
         campaign.run(camera=camera, progress=progress)
-        (found,) = campaign.found().values()
+        if not (found_by_arm := campaign.found()):
+            raise BusyError(
+                f"{len(campaign.left())} of {campaign.size} units are left: another command is at "
+                "models of the attacker's people.",
+                "Wait for it, then give the same command again: what is done is kept.",
+            )
+        (found,) = found_by_arm.values()
         audited = partial(audit_campaign, campaign, progress)
     else:
         strangers = gallery or models.gallery

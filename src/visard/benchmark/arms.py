@@ -44,14 +44,12 @@ def arm(name: str) -> Arm:
     """The arm a name stands for. Raises InputError.
 
     "none", a value of rho, a variant such as "early-N"; "attributes"; "pixelate-N" and "blur-N" of the
-    undefended pictures, N as in `posthoc`; "strangers" or "strangers-ARM": other people's pictures of an arm.
-    For "ARM@G" see `redrawn`.
+    undefended pictures, N as in `posthoc`. Of whatever arm `methods.find_method` knows there are two more:
+    for "ARM@G" see `redrawn`, for "strangers" and "strangers-ARM" `exchanged`.
     """
     kind, _, rest = name.partition("-")
     if name == ATTRIBUTES:
         return Arm(name, "prompted")
-    if kind == STRANGERS:
-        return Arm(name, "exchanged", of=arm(rest).name if rest else NONE)
     if kind in COVERS:
         return Arm(name, "covered", of=NONE, method=kind, strength=_number(name, rest))
     if name != NONE and find_variant(name) is None:
@@ -66,6 +64,13 @@ def redrawn(source: Arm, guidance: str) -> Arm:
         raise InputError(f"There is no arm {name!r}.", f"{source.name} has no models to draw from.")
     strength = _number(name, guidance)
     return Arm(f"{source.name}{AT}{strength:g}", "redrawn", of=source.name, strength=strength)
+
+
+def exchanged(source: Arm | None) -> Arm:
+    """The arm that has other people's pictures of an arm; None: of the undefended one."""
+    if source is None:
+        return Arm(STRANGERS, "exchanged", of=NONE)
+    return Arm(f"{STRANGERS}-{source.name}", "exchanged", of=source.name)
 
 
 def early_stop(utility: Mapping[int, float], target: float) -> int:

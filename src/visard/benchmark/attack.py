@@ -23,15 +23,23 @@ from visard.attacks.result import LEARNED, up_to
 from visard.attacks.stored import keep, kept
 from visard.attacks.views import VIEWS
 from visard.benchmark import job
-from visard.benchmark.arms import arm as find_arm
 from visard.benchmark.datasets import TRAIN, Audition, audition_of, camera_of, people_of
 from visard.benchmark.leaks import ATTACKER, Leak, Taps, read_pictures
-from visard.benchmark.people import CLEAN, STRANGERS, Camera, load_photos, world_camera, world_people
-from visard.benchmark.protocol import Protocol, Unit, parse_arms, with_sources
+from visard.benchmark.methods import find_method
+from visard.benchmark.people import (
+    CLEAN,
+    STRANGERS,
+    Camera,
+    load_photos,
+    numbered,
+    world_camera,
+    world_people,
+)
+from visard.benchmark.protocol import Protocol, Unit, parse_arms, said, with_sources
 from visard.benchmark.table import DEV
 from visard.benchmark.unit import UnitJob
 from visard.errors import InputError
-from visard.kits import Kit, open_kit
+from visard.kits import Kit, open_kit, placed
 from visard.personalization.record import key_digest
 from visard.progress import Progress, silent
 
@@ -99,16 +107,17 @@ class Campaign:
         execute: job.Executor[Any] | None = None,
         part: job.Slice = WHOLE,
         progress: Progress = silent,
-    ) -> None:
+    ) -> list[Unit]:
         """Do what is left, or the `part` of it; an attack that has begun is not stopped by the time.
 
-        T5 needs the models of the people under attack: a benchmark made with --keep-models. Raises
-        InputError, ModelError, StorageError, and TrainingError, after all others are done, for failed units.
+        Returns models that another command is at; no attack begins before these are done. T5 needs the models
+        of the people under attack: a benchmark made with --keep-models. Raises InputError, ModelError,
+        StorageError, and TrainingError, after all others are done, for failed units.
         """
         deadline, allowed = part.deadline, part.units
         self._check()
         trained = self.left().models[:allowed]
-        job.run(
+        busy = job.run(
             self.training,
             self.protocol,
             self.own,
@@ -119,17 +128,19 @@ class Campaign:
             progress=progress,
         )
         if (left := self.left()).models:
-            return
+            return busy
         allowed = _less(allowed, len(trained))
         drawn = left.leaks[:allowed]
-        self._do(drawn, partial(self._taps, deadline), "pictures from model files", execute, progress)
+        reported = partial(_report, progress, deadline)
+        self._do(drawn, partial(self._taps, deadline), "pictures from model files", execute, reported)
         if (left := self.left()).leaks:
-            return
+            return []
         arms = left.arms[: _less(allowed, len(drawn))]
         if len(arms) == 1 and execute is None:  # here, with its own progress
             Assault(self, deadline, progress)(arms[0])
         else:
-            self._do(arms, partial(Assault, self, deadline), "attacks", execute, progress)
+            self._do(arms, partial(Assault, self, deadline), "attacks", execute, reported)
+        return []
 
     def found(self) -> dict[str, list[AttackTier]]:
         """Arm -> a result for each tier, of the arms that have been attacked in this very way."""
@@ -182,20 +193,21 @@ class Campaign:
 
     def key(self, arm: str) -> str:
         """A digest of all that an attack's figures depend on."""
+        units, own = self.subjects[arm], [*self.attackers.dev, *self._learned]
+        known = [Unit(person, known_by(arm), self.seed) for person in own]
         return key_digest(
             {
                 "rules": RULES,
-                "protocol": self.protocol.content,
-                "arm": arm,
-                "seed": self.seed,
-                "people": [unit.person for unit in self.subjects[arm]],
+                "units": [unit.key(self.protocol) for unit in units],
+                "drawn by": [str(self._drawn_by(unit)) for unit in units],
+                "attacker's": [unit.key(self.protocol) for unit in known],
                 "strangers": [folder.name for folder in self._strangers],
                 "dev": list(self.attackers.dev),
                 "train": list(self._learned),
                 "leaked": self.attackers.leaked if self._leaks else 0,
                 "tiers": list(self.tiers),
                 "settings": asdict(self.settings),
-                "eyes": self._digests,
+                "eyes": self._eyes,
             }
         )
 
@@ -268,8 +280,8 @@ class Campaign:
     ) -> None:
         execute = execute or partial(job.processes, workers=self.attackers.workers)
         if units:
-            watch = partial(_report, progress, stage, len(units))
-            job.settle(execute(units, start, watch))
+            total = len(units)
+            job.settle(execute(units, start, lambda left: progress(stage, total - len(left), total)))
 
     def _taps(self, deadline: float | None = None) -> Taps:
         return Taps(self.out, self.kit, self.attackers.leaked, deadline=deadline)
@@ -311,15 +323,15 @@ class Campaign:
 
     @cached_property
     def _strangers(self) -> list[Path]:
-        return sorted((self.out / STRANGERS).iterdir(), key=lambda folder: int(folder.name))
+        return numbered(self.out / STRANGERS)
 
     @cached_property
-    def _digests(self) -> dict[str, str]:
-        """What the attacker sees with."""
+    def _eyes(self) -> list[Any]:
+        """What the attacker sees with, and how."""
         kit = open_kit(self.kit)
         rows = [row for row in kit.contents.recognizers if row.role == "judge"]
         others = (kit.contents.detector, kit.contents.landmarks, kit.contents.matcher)
-        return {row.name: kit.digest(row.file) for row in (*rows, *others) if row is not None}
+        return [[kit.digest(row.file), said(row)] for row in (*rows, *others) if row is not None]
 
 
 def prepare(
@@ -345,11 +357,11 @@ def prepare(
     wanted = attackers["dev"] + attackers["train"]
     audition = audition_of(people, out / ATTACKER, lineup, opened, wanted, progress)
     campaign = Campaign(
-        out=out,
+        out=out.resolve(),
         arms=chosen,
         attackers=Attackers.of(audition, tier, **attackers),
         tiers=tiers,
-        kit=kit,
+        kit=placed(kit),
         seed=seed,
         settings=AttackSettings(seed=seed),
     )
@@ -359,7 +371,7 @@ def prepare(
 
 def known_by(name: str) -> str:
     """The arm by which an attacker gets to know one: exchanged pictures pass for what they were."""
-    found = find_arm(name)
+    found = find_method(name).arm
     return found.of if found.kind == "exchanged" else name
 
 
@@ -383,8 +395,12 @@ def lenses(kit: Kit) -> Lenses:
     return Lenses(kit.detector(), kit.judges(), kit.matcher(), VIEWS | backbone_views(kit.backbone()))
 
 
-def _report(progress: Progress, stage: str, total: int, left: Sequence[Any]) -> None:
-    progress(stage, total - len(left), total)
+def _report(
+    progress: Progress, deadline: float | None, stage: str, done: int, total: int, **_: float
+) -> None:
+    """Nothing once the time is up: what is then no longer waited for is not done."""
+    if not job.is_over(deadline):
+        progress(stage, done, total)
 
 
 def _less(allowed: int | None, done: int) -> int | None:

@@ -9,17 +9,20 @@ take each other for dead write the same bytes, file by file and whole.
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import torch
 
-from visard.errors import InputError, TrainingError
-from visard.pool import DIED, TICK, Failure, Start, Watch, as_known, attempt
+from visard.errors import BusyError, InputError, TrainingError
+from visard.pool import DIED, TICK, Failure, Failures, Start, Watch, as_known, attempt
 
 T = TypeVar("T")
 RETRIES = 3
 """How often a unit is begun again when its machine or its process is lost."""
+BUSY_TRIES, BUSY_WAIT = 3, 60.0
+"""How often, and after how many seconds, one that another process has is tried again."""
 
 
 class Cluster:
@@ -41,15 +44,28 @@ class Cluster:
                     "Start one with `ray start --head`, and name its address with --cluster.",
                 ) from error
 
-    def __call__(self, units: Sequence[T], start: Start[T], watch: Watch[T]) -> dict[T, str]:
+    def __call__(self, units: Sequence[T], start: Start[T], watch: Watch[T]) -> Failures[T]:
         """Do every unit, as many at a time as the cluster has room for; returns those that failed.
 
-        Raises StorageError, and what a worker cannot begin for; Ctrl-C ends all work at once.
+        One that another process has is tried again, a few times: it may be a lost machine's, which is soon
+        known to be lost. Raises StorageError, and what a worker cannot begin for; Ctrl-C ends all work.
         """
+        failures = self._once(units, start, watch)
+        for _ in range(BUSY_TRIES):
+            busy = [unit for unit, error in failures.items() if isinstance(error, BusyError)]
+            if not busy:
+                break
+            watch(busy)
+            time.sleep(BUSY_WAIT)
+            others = {unit: error for unit, error in failures.items() if unit not in busy}
+            failures = others | self._once(busy, start, watch)
+        return failures
+
+    def _once(self, units: Sequence[T], start: Start[T], watch: Watch[T]) -> Failures[T]:
         token, shared = secrets.token_hex(8), self.ray.put(start)
         work = self.ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=RETRIES, max_calls=0)(_do)
         waiting = {work.remote(token, shared, unit): unit for unit in units}
-        failures: dict[T, str] = {}
+        failures: Failures[T] = {}
         watch(units)
         try:
             while waiting:
@@ -60,16 +76,31 @@ class Cluster:
                     if failure is not None and failure.fatal:
                         raise failure.error
                     if failure is not None:
-                        failures[unit] = str(failure.error)
+                        failures[unit] = failure.error
                 watch(list(waiting.values()))
         finally:
             for reference in waiting:
                 self.ray.cancel(reference, force=True)
         return failures
 
+    @property
+    def width(self) -> int:
+        """How many units there is room for at a time."""
+        there = self.ray.cluster_resources()
+        asked = {"CPU": self.cpus, "GPU": self.gpus}
+        room = [there.get(name, 0.0) / share for name, share in asked.items() if share]
+        return max(1, int(min(room, default=1.0)))
+
     def _outcome(self, reference: Any) -> Failure | None:
         try:
             failure: Failure | None = self.ray.get(reference)
+        except self.ray.exceptions.RayTaskError as error:  # before its process could say so itself
+            return Failure(
+                TrainingError(
+                    f"It could not be begun on its machine: {error.cause!r}.",
+                    "Every machine needs the same visard, and OUT and the kit under the same paths.",
+                )
+            )
         except self.ray.exceptions.RayError:
             return Failure(TrainingError(DIED, f"It was begun {RETRIES + 1} times."))
         return failure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,18 +14,22 @@ from typing import TypeVar
 from visard import pool
 from visard.benchmark.methods import find_method
 from visard.benchmark.people import Camera, Sitting, Studio, world_camera
-from visard.benchmark.protocol import Protocol, Unit
-from visard.benchmark.unit import Result, Workshop, read_result
-from visard.errors import TrainingError
-from visard.kits import open_kit
+from visard.benchmark.protocol import Protocol, Unit, sources_of
+from visard.benchmark.unit import OutOfTimeError, Result, UnitJob, Workshop, read_result
+from visard.errors import BusyError, InputError, TrainingError, VisardError
+from visard.kits import open_kit, placed
 from visard.personalization.prior import class_posteriors
 from visard.progress import Progress, silent
 
 SHOWN_FAILURES = 3
+LEFT = (BusyError, OutOfTimeError)
+"""What is no failure: the unit is left, to another command or to the next sitting."""
 
 T = TypeVar("T")
-Executor = Callable[[Sequence[T], pool.Start[T], pool.Watch[T]], dict[T, str]]
-"""Does every unit and returns those that failed, with the reason: this machine's processes, or a cluster."""
+Executor = Callable[[Sequence[T], pool.Start[T], pool.Watch[T]], pool.Failures[T]]
+"""Does every unit and returns those that failed, with the reason: this machine's processes, or a cluster.
+
+`width`, where it has one: how many units it does at a time."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +82,17 @@ def run(
     execute: Executor[Unit] | None = None,
     part: Slice = Slice(),
     progress: Progress = silent,
-) -> None:
-    """Do what is left of the job in the folder `out`, or the `part` of it.
+) -> list[Unit]:
+    """Do what is left of the job in the folder `out`, or the `part` of it; returns what others are at.
 
-    Raises InputError when `out` holds another protocol's units, StorageError, and TrainingError, after all
-    others are done, when units failed.
+    Units that another command has are left to it, and so are those that change their pictures.
+    Raises InputError when `out` holds another protocol's units or lacks an arm that others change,
+    StorageError, and TrainingError, after all others are done, when units failed.
     """
-    deadline = part.deadline
+    deadline, out = part.deadline, out.resolve()  # a cluster's machines are in no folder of ours
+    kit = placed(kit)
     protocol.claim(out)
+    _check_sources(job, protocol, out)
     sittings = [Sitting(person) for person in job.people]
     sittings += [Sitting(person, stranger=True) for person in job.strangers]
     settle(
@@ -98,32 +106,70 @@ def run(
     if undone:
         _class_pictures(protocol, kit, progress)
     execute = execute or partial(processes, workers=job.workers)
-    pace = Pace(units, undone, protocol, out, job.workers, progress)
-    failures: dict[Unit, str] = {}
+    width = getattr(execute, "width", job.workers)
+    pace = Pace(units, undone, protocol, out, width, progress)
+    start = partial(
+        Workshop,
+        out,
+        kit,
+        people=job.people,
+        decoder=protocol.decoder(open_kit(kit)),
+        keep_models=job.keeps_models,
+        deadline=deadline,
+    )
+    failures: pool.Failures[Unit] = {}
     for wave in waves(undone):
-        failures |= execute(
-            wave,
-            partial(Workshop, out, kit, keep_models=job.keeps_models, deadline=deadline),
-            pace.watching(wave),
-        )
-    settle(failures)
+        ready = [unit for unit in wave if _ready(unit, job, protocol, out)]
+        if ready:
+            failures |= execute(ready, start, pace.watching(ready))
+    settle({unit: error for unit, error in failures.items() if not isinstance(error, LEFT)})
+    return [unit for unit, error in failures.items() if isinstance(error, BusyError)]
 
 
 def left(job: Job, protocol: Protocol, out: Path) -> list[Unit]:
     """The job's units that are not finished, in the order they are done."""
-    return [unit for unit in job.units if read_result(unit, protocol, out) is None]
+    undone = [unit for unit in job.units if read_result(unit, protocol, out) is None]
+    return [unit for wave in waves(undone) for unit in wave]
 
 
 def waves(units: Sequence[Unit]) -> list[list[Unit]]:
-    """Units that make their own pictures, then those that change others': each begins when it can."""
-    makers = [unit for unit in units if not unit.after]
-    changers = [unit for unit in units if unit.after]
-    return [wave for wave in (makers, changers) if wave]
+    """Units that make their own pictures, those that change these, and so on: each begins when it can."""
+    by_depth: dict[int, list[Unit]] = {}
+    for unit in units:
+        by_depth.setdefault(len(sources_of(unit.arm)), []).append(unit)
+    return [by_depth[depth] for depth in sorted(by_depth)]
+
+
+def _check_sources(job: Job, protocol: Protocol, out: Path) -> None:
+    """Raise InputError where a unit takes pictures of another that is neither finished nor asked for."""
+    asked = set(job.units)
+    for unit in left(job, protocol, out):
+        source = _source(unit, job, protocol, out)
+        if source is None or source in asked or read_result(source, protocol, out) is not None:
+            continue
+        missing = source.arm not in job.arms
+        raise InputError(
+            f"{unit.arm} of person {unit.person} needs {source.arm} of person {source.person}, which is "
+            "neither finished nor asked for.",
+            f"Ask for both: --arms {source.arm},{unit.arm}." if missing else "Ask for more --people.",
+        )
+
+
+def _ready(unit: Unit, job: Job, protocol: Protocol, out: Path) -> bool:
+    source = _source(unit, job, protocol, out)
+    return source is None or read_result(source, protocol, out) is not None
+
+
+def _source(unit: Unit, job: Job, protocol: Protocol, out: Path) -> Unit | None:
+    """The unit whose pictures this one takes; None as well where it will say itself why there is none."""
+    with suppress(InputError):
+        return UnitJob(unit, protocol, out, job.people).source
+    return None
 
 
 def processes(
     units: Sequence[T], start: pool.Start[T], watch: pool.Watch[T], *, workers: int
-) -> dict[T, str]:
+) -> pool.Failures[T]:
     """The executor of this machine: so many processes."""
     return pool.run(units, [start] * workers, watch=watch)
 
@@ -155,10 +201,10 @@ def _class_pictures(protocol: Protocol, kit: str, progress: Progress) -> None:
             class_posteriors(backbone, settings.prompts.prior, settings.prior, progress=progress)
 
 
-def settle(failures: Mapping[T, str]) -> None:
+def settle(failures: Mapping[T, VisardError]) -> None:
     """Raise TrainingError if any unit failed."""
     if failures:
-        shown = [f"{unit}: {message}" for unit, message in list(failures.items())[:SHOWN_FAILURES]]
+        shown = [f"{unit}: {error}" for unit, error in list(failures.items())[:SHOWN_FAILURES]]
         raise TrainingError(
             f"{len(failures)} failed and the others are done:\n" + "\n".join(shown),
             "The same command tries them again; with --report-only it writes the tables of the others.",
@@ -166,7 +212,7 @@ def settle(failures: Mapping[T, str]) -> None:
 
 
 class Pace:
-    """Units done and minutes left, from what units of the same arm have taken."""
+    """Units done and minutes left, from what units of the same arm have taken in one sitting."""
 
     def __init__(
         self,
@@ -178,7 +224,7 @@ class Pace:
         progress: Progress,
     ) -> None:
         self.protocol, self.out, self.workers, self.progress = protocol, out, workers, progress
-        self.total, self.left = len(units), set(undone)
+        self.total, self.done, self.left = len(units), 0, set(undone)
         self.since = time.monotonic()
         self.seconds: dict[str, list[float]] = {}
         self._learn(set(units) - self.left)
@@ -188,12 +234,12 @@ class Pace:
         return lambda left: self.watch([*(self.left - set(wave)), *left])
 
     def watch(self, left: Sequence[Unit]) -> None:
-        """Report what is left."""
+        """Report what is left; units that were tried and are not finished are not done."""
         self._learn(self.left - set(left))
         self.left = set(left)
         seconds = self.estimate()
         figures = {} if seconds is None else {"minutes_left": seconds / 60}
-        self.progress("units", self.total - len(left), self.total, **figures)
+        self.progress("units", self.done, self.total, **figures)
 
     def estimate(self) -> float | None:
         """Seconds until the last unit is done; None before the first is."""
@@ -216,5 +262,6 @@ class Pace:
             self.since = time.monotonic()
         for unit in done:
             result = read_result(unit, self.protocol, self.out)
+            self.done += result is not None
             if result is not None and result.seconds.keys() & {"train", "generate"}:
                 self.seconds.setdefault(unit.arm, []).append(sum(result.seconds.values()))

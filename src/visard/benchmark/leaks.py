@@ -11,7 +11,7 @@ from torch import Tensor
 
 from visard.benchmark.job import is_over
 from visard.benchmark.protocol import Protocol, Unit
-from visard.benchmark.unit import UnitJob, picture_file, read_result
+from visard.benchmark.unit import LEAKED, UnitJob, picture_file, read_result
 from visard.diffusion.sampling import generate
 from visard.errors import InputError
 from visard.images import read_image, save_image, to_tensor
@@ -20,7 +20,6 @@ from visard.models import load_model
 
 ATTACKER = "attacker"
 """Folder of the attacker's own people inside a benchmark's."""
-FOLDER = "leaked"
 LEAKS: dict[str, tuple[str, ...]] = {
     "leaked": (
         "a photo of sks person",
@@ -74,12 +73,12 @@ class Taps:
                     loaded.backbone,
                     prompt,
                     self.count,
-                    seed=leak.unit.sampling_seed(f"{FOLDER}: {prompt}"),  # not the published ones again
+                    seed=leak.unit.sampling_seed(f"{LEAKED}: {prompt}"),  # not the published ones again
                     steps=self.protocol.sampling.steps,
                     guidance=loaded.guidance,
                 )
                 for index, picture in enumerate(drawn):
-                    save_image(picture, picture_file(work.folder / FOLDER, prompt, index))
+                    save_image(picture, picture_file(work.folder / LEAKED, prompt, index))
         if leak.own:
             work.delete_model()
 
@@ -100,14 +99,14 @@ class Taps:
 
     def files(self, leak: Leak) -> dict[str, list[Path]]:
         """The pictures of each source in LEAKS."""
-        folder = self._job(leak).folder / FOLDER
+        folder = self._job(leak).folder / LEAKED
         return {
             name: [picture_file(folder, prompt, index) for index in range(self.count) for prompt in prompts]
             for name, prompts in LEAKS.items()
         }
 
     def _missing(self, leak: Leak) -> Iterator[str]:
-        folder = self._job(leak).folder / FOLDER
+        folder = self._job(leak).folder / LEAKED
         for prompt in (prompt for prompts in LEAKS.values() for prompt in prompts):
             if not all(picture_file(folder, prompt, index).exists() for index in range(self.count)):
                 yield prompt

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from visard.benchmark.arms import Arm, arm, redrawn
+from visard.benchmark.arms import STRANGERS, Arm, arm, exchanged, redrawn
 from visard.benchmark.protocol import AT
 from visard.benchmark.variants import canonical, find_variant
 from visard.benchmark.victims import HALF, PERTURBED, SETTINGS, split_marks
@@ -69,8 +69,11 @@ def find_method(name: str) -> Method:
     """The method of a name: as `arms.arm` has it, a variant ("eta-0.05"), or one of PERTURBED.
 
     Those are "simac", "simac+clean", "simac+released", "simac+full+eta-0.1" and so on; "simac@7.5" draws
-    from the models of "simac". Raises InputError.
+    from the models of "simac", "strangers-simac" has its pictures of other people. Raises InputError.
     """
+    kind, _, whose = name.partition("-")
+    if kind == STRANGERS:
+        return Method(exchanged(find_method(whose).arm if whose else None))
     source, at, guidance = name.rpartition(AT)
     if at:
         return Method(redrawn(find_method(source).arm, guidance))

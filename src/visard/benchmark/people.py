@@ -109,10 +109,23 @@ def load_photos(folder: Path, side: int) -> Tensor:
     return stacked([photo.image for photo in read_folder(folder)], side)
 
 
+def numbered(folder: Path) -> list[Path]:
+    """Its folders with a number for a name, in order; what a killed command left half written has none."""
+    found = [each for each in folder.iterdir() if each.name.isdecimal() and each.is_dir()]
+    return sorted(found, key=lambda each: int(each.name))
+
+
+def first_people(out: Path, count: int) -> list[int]:
+    """The first people of a folder's benchmark: those who are photographed, then who may come after them."""
+    home = out / "people"
+    there = [int(folder.name) for folder in numbered(home)][:count] if home.is_dir() else []
+    following = max(there, default=-1) + 1
+    return [*there, *range(following, following + count - len(there))]
+
+
 def load_strangers(out: Path, lineup: Lineup, side: int) -> tuple[Tensor, Tensor]:
     """The gallery's photos (M, 3, side, side) and whose they are (M,), 0..N-1."""
-    folders = sorted((out / STRANGERS).iterdir(), key=lambda folder: int(folder.name))[: lineup.strangers]
-    photos = [load_photos(folder, side) for folder in folders]
+    photos = [load_photos(folder, side) for folder in numbered(out / STRANGERS)[: lineup.strangers]]
     counts = torch.tensor([len(each) for each in photos])
     return torch.cat(photos), torch.repeat_interleave(counts)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from visard.benchmark.variants import find_variant
 from visard.errors import InputError
 from visard.kits import Kit
 from visard.personalization.checkpoint import differences
-from visard.personalization.record import key_digest
+from visard.personalization.record import key_digest, public_name
 from visard.personalization.settings import PersonalizationSettings
 from visard.settings import from_table, read_toml
 from visard.storage import atomic_write
@@ -29,6 +29,11 @@ PROMPTS = ("a photo of sks person", "a dslr portrait of sks person")
 PROTOCOL_FILE = "bench.json"
 RULES = 1
 """Raised when units come to other pictures or scores from the same settings: they are then made anew."""
+ROWS = "rows"
+LATER = ("people", ROWS)
+"""What folders of an earlier version do not have."""
+UNSAID = ("file", "zoo", "licence")
+"""Of a kit's row, what changes nothing that the model says."""
 OF_THE_ARM = ("defence", "seed", "decoupling.rho")
 """Settings that arms and units decide."""
 
@@ -59,7 +64,7 @@ class Protocol:
     """What all units of a folder share.
 
     models: name -> digest of its weights, as `models_of` gives them; protection: the kit's settings for arms
-    that perturb photos.
+    that perturb photos; rows: what else the kit says of the models, as `rows_of` gives it.
     """
 
     kit: str
@@ -71,14 +76,20 @@ class Protocol:
     lineup: Lineup
     people: str = ""
     """Digest of a folder of people; "": those of the embedded world."""
+    rows: dict[str, str] = field(default_factory=dict)
+    """{}: not known, in a folder of an earlier version; whatever kit comes next is taken at its word."""
 
     @property
     def content(self) -> dict[str, Any]:
-        """As JSON; without what folders of an earlier version do not have."""
+        """As JSON; without what folders of an earlier version do not have, nor where a decoder lies."""
         whole: dict[str, Any] = _plain(asdict(self))
-        if not self.people:
-            del whole["people"]
-        return whole
+        whole["settings"]["decoupling"]["decoder"] = public_name(self.settings.decoupling.decoder)
+        return {name: value for name, value in whole.items() if value or name not in LATER}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What keys are made of: those of units finished before there were rows stay as they are."""
+        return {name: value for name, value in self.content.items() if name != ROWS}
 
     def claim(self, folder: Path) -> None:
         """Write this into a benchmark's folder. Raises InputError if another protocol's units are there."""
@@ -87,17 +98,30 @@ class Protocol:
         if not file.exists():
             atomic_write(file, json.dumps(mine, indent=1).encode())
             return
-        if changed := differences({"bench": _read(file)}, {"bench": mine}):
+        there = _read(file)
+        rows = there.get(ROWS) or self.rows
+        if changed := differences({"bench": {**there, ROWS: rows}}, {"bench": {ROWS: rows, **mine}}):
             names = ", ".join(each.removeprefix("bench.") for each in changed)
             raise InputError(
                 f"{folder} holds a benchmark of another kind; it differs in {names}.",
                 "Choose another folder, or give the options it was started with.",
             )
+        if ROWS not in there and self.rows:
+            atomic_write(file, json.dumps(there | {ROWS: rows}, indent=1).encode())
+
+    def decoder(self, kit: Kit) -> str:
+        """The decoder by its place, if it has one that is known: to who gave it, or to the kit."""
+        name = self.settings.decoupling.decoder
+        own = str(kit.personalization.get("decoupling", {}).get("decoder", name))
+        place = own if public_name(own) == name else name
+        return str(Path(place).resolve()) if place != "vae" and Path(place).exists() else place
 
     def require(self, kit: Kit) -> None:
         """Raise InputError unless `kit` has the models that this was made with."""
-        theirs = models_of(kit)
-        if changed := sorted(name for name, digest in self.models.items() if theirs.get(name) != digest):
+        pairs = ((self.models, models_of(kit)), (self.rows, rows_of(kit)))
+        if changed := sorted(
+            {name for mine, theirs in pairs for name in mine if mine[name] != theirs.get(name)}
+        ):
             raise InputError(
                 f"The kit {kit.name} is not the one this benchmark was made with ({self.kit}): it differs in "
                 f"{', '.join(changed)}.",
@@ -152,7 +176,7 @@ class Unit:
     def key(self, protocol: Protocol) -> str:
         """A digest of all that the unit's scores depend on."""
         seeds = [self.run_seed, *map(self.sampling_seed, protocol.sampling.prompts)]
-        whole = {"protocol": protocol.content, "unit": asdict(self), "seeds": seeds, "rules": RULES}
+        whole = {"protocol": protocol.identity, "unit": asdict(self), "seeds": seeds, "rules": RULES}
         if not is_rho(self.arm) and self.arm != NONE:  # what those two mean is written in stone
             whole["arm"] = _plain(arm_settings(self.arm))
         return key_digest(whole)
@@ -179,6 +203,7 @@ def build_protocol(
         sampling=sampling,
         lineup=lineup,
         people=people,
+        rows=rows_of(kit),
     )
 
 
@@ -193,6 +218,25 @@ def models_of(kit: Kit) -> dict[str, str]:
     return digests | {"base model": kit.backbone().fingerprint()}
 
 
+def rows_of(kit: Kit) -> dict[str, str]:
+    """What the kit says of the same models besides their files, each in its place: name -> digest."""
+    contents = kit.contents
+    found: dict[str, list[Any]] = {}
+    for section in (contents.recognizers, (contents.detector, contents.landmarks), contents.regressors):
+        for place, row in enumerate(section):
+            if row is not None:
+                found.setdefault(row.name, []).append([place, said(row)])
+    return {name: key_digest({ROWS: rows})[:16] for name, rows in found.items()}
+
+
+def said(row: Any) -> Any:
+    """A kit's row as JSON, without its files and origin; nor defaults, so that a new setting changes none."""
+    if is_dataclass(row):
+        given = {each: getattr(row, each.name) for each in fields(row) if each.name not in UNSAID}
+        return {each.name: said(value) for each, value in given.items() if value != _default(each)}
+    return [said(each) for each in row] if isinstance(row, (list, tuple)) else row
+
+
 def parse_arms(text: str) -> list[str]:
     """Arms as in "none,0.1,simac": whatever `methods.find_method` knows. Raises InputError."""
     arms = [_arm(each.strip()) for each in text.split(",") if each.strip()]
@@ -203,8 +247,13 @@ def parse_arms(text: str) -> list[str]:
 
 def with_sources(arms: Sequence[str]) -> list[str]:
     """The arms whose pictures others of them change, then the arms."""
-    sources = [Unit(0, arm, 0).after for arm in arms]
-    return list(dict.fromkeys([*filter(None, sources), *arms]))
+    return list(dict.fromkeys([*(source for arm in arms for source in sources_of(arm)), *arms]))
+
+
+def sources_of(arm: str) -> list[str]:
+    """The arm whose pictures or models an arm takes, after whatever that one takes itself."""
+    source = Unit(0, arm, 0).after
+    return [*sources_of(source), source] if source else []
 
 
 def arm_settings(arm: str) -> dict[str, Any]:
@@ -257,6 +306,10 @@ def is_rho(arm: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _default(setting: Field[Any]) -> Any:
+    return setting.default if setting.default_factory is MISSING else setting.default_factory()
 
 
 def _value(text: str) -> Any:

@@ -17,7 +17,7 @@ from visard.benchmark.people import Camera, world_camera
 from visard.benchmark.protocol import Protocol, Unit
 from visard.benchmark.summary import summarize
 from visard.errors import InputError
-from visard.pool import Start, Watch
+from visard.pool import Failures, Start, Watch
 from visard.progress import Progress, silent
 
 
@@ -77,7 +77,7 @@ class _Clock:
     def __init__(self, cores: Path) -> None:
         self.cores, self.seconds = cores, 0.0
 
-    def __call__(self, units: Sequence[Unit], start: Start[Unit], watch: Watch[Unit]) -> dict[Unit, str]:
+    def __call__(self, units: Sequence[Unit], start: Start[Unit], watch: Watch[Unit]) -> Failures[Unit]:
         began = time.monotonic()
         try:
             return self.cluster(units, partial(begin_on_own_core, start, self.cores), watch)

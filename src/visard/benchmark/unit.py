@@ -7,7 +7,7 @@ import math
 import platform
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -27,7 +27,7 @@ from visard.benchmark.usefulness import Usefulness
 from visard.budget import Budget
 from visard.diffusion.backbone import Backbone
 from visard.diffusion.sampling import generate
-from visard.errors import BusyError, InputError, ModelError
+from visard.errors import InputError, ModelError, VisardError
 from visard.faces.detector import Detector
 from visard.faces.recognizer import Recognizer
 from visard.images import read_image, save_image, to_tensor
@@ -45,7 +45,9 @@ CHANGE_FILE = "change.json"
 """How far the optimised photos are from the photos."""
 MAKING = ("unit", "settings", "sampling", "device", "models", "rules", "partner")
 """Of what describes a unit, that on which its pictures depend."""
-MADE = ("run", "protected", "pictures")
+LEAKED = "leaked"
+"""Folder of what an attacker has drawn from the unit's model."""
+MADE = ("run", "protected", "pictures", LEAKED)
 SIMILARITIES_FILE = "similarities.safetensors"
 """Of every picture to everybody in the gallery, by every recogniser: `scoring.Examination`."""
 REDRAWN_FILE = "redrawn.safetensors"
@@ -54,7 +56,7 @@ REDRAWN_FILE = "redrawn.safetensors"
 
 @dataclass(frozen=True)
 class Result:
-    """A finished unit. `seconds` holds the stages that ran through in the sitting that finished it."""
+    """A finished unit. `seconds` holds the stages that its last sitting did from their beginning."""
 
     unit: Unit
     scores: dict[str, Any]
@@ -78,46 +80,60 @@ def read_result(unit: Unit, protocol: Protocol, out: Path) -> Result | None:
         return None
 
 
-class OutOfTimeError(Exception):
+class OutOfTimeError(VisardError):
     """The time given is over: what was done is on disk, and the unit goes on where it was."""
+
+    def __init__(self, message: str = "The time given is over.", advice: str = "") -> None:
+        super().__init__(message, advice)
 
 
 class Workshop:
     """The models of one process, and what it does to a unit with them.
 
+    people: who exchange pictures with one another. decoder: where that of the settings lies.
     deadline: seconds since the epoch after which nothing is begun and a training stops.
     """
 
     def __init__(
-        self, out: Path, kit: str, *, keep_models: bool = False, deadline: float | None = None
+        self,
+        out: Path,
+        kit: str,
+        *,
+        people: Sequence[int] = (),
+        decoder: str = "",
+        keep_models: bool = False,
+        deadline: float | None = None,
     ) -> None:
-        self.out, self.keep_models, self.deadline = out, keep_models, deadline
+        self.out, self.people, self.decoder = out, people, decoder
+        self.keep_models, self.deadline = keep_models, deadline
         self.protocol = Protocol.of(out)
         self.trainer = open_kit(kit, self.protocol.device)
         self.protocol.require(self.trainer)
         self.examiner = self.trainer if self.protocol.device == "cpu" else open_kit(kit)
 
     def __call__(self, unit: Unit) -> None:
-        """Do what is left of the unit, or of the time, unless another command is at it.
+        """Do what is left of the unit.
 
-        Raises VisardError; what was done stays done.
+        Raises OutOfTimeError, BusyError where another command is at it, and any other VisardError; what was
+        done stays done.
         """
-        with suppress(OutOfTimeError, BusyError), claimed(unit.folder(self.out)):
+        with claimed(unit.folder(self.out)):
             if read_result(unit, self.protocol, self.out) is None:
                 self._check_time()
-                self._finish(UnitJob(unit, self.protocol, self.out))
+                self._finish(UnitJob(unit, self.protocol, self.out, self.people))
 
     def _finish(self, job: UnitJob) -> None:
-        seconds: dict[str, float] = {}
         job.describe()
+        seconds: dict[str, float] = {}
+        made: dict[str, float] = {} if job.begun else seconds  # what was left says nothing of the whole
         if job.missing_pictures():
             if job.method.arm.kind == "trained":
-                with _timed(seconds, "train"):
-                    job.train(self.trainer, self._check_time)
-                with _timed(seconds, "generate"):
+                with _timed(made, "train"):
+                    job.train(self.trainer, self._check_time, self.decoder)
+                with _timed(made, "generate"):
                     job.generate(self.trainer)
             else:
-                with _timed(seconds, "generate"):
+                with _timed(made, "generate"):
                     job.make_pictures(self.trainer)
         if not self.keep_models:
             job.delete_model()
@@ -155,10 +171,10 @@ class Workshop:
 
 
 class UnitJob:
-    """The files of one unit and the stages that make them."""
+    """The files of one unit and the stages that make them. people: among whom it finds a partner."""
 
-    def __init__(self, unit: Unit, protocol: Protocol, out: Path) -> None:
-        self.unit, self.protocol, self.out = unit, protocol, out
+    def __init__(self, unit: Unit, protocol: Protocol, out: Path, people: Sequence[int] = ()) -> None:
+        self.unit, self.protocol, self.out, self.people = unit, protocol, out, people
         self.method = find_method(unit.arm)
         self.folder = unit.folder(out)
         self.photos = out / "people" / str(unit.person)
@@ -182,8 +198,8 @@ class UnitJob:
             return None
         return stored if isinstance(stored, dict) else None
 
-    def train(self, kit: Kit, progress: Progress = silent) -> None:
-        """Personalise; a stopped run goes on where it was.
+    def train(self, kit: Kit, progress: Progress = silent, decoder: str = "") -> None:
+        """Personalise; a stopped run goes on where it was. decoder: where that of the settings lies.
 
         A finished one starts anew where its model is gone, or its optimised photos before they were measured.
         """
@@ -200,7 +216,7 @@ class UnitJob:
         gone = not self.has_model
         unmeasured = optimises and not (self.folder / CHANGE_FILE).exists()
         result = personalize.run(
-            self.settings,
+            self.settings.with_preset({"decoupling": {"decoder": decoder}} if decoder else {}),
             photos,
             backbone,
             surrogates,
@@ -249,6 +265,11 @@ class UnitJob:
         return None
 
     @property
+    def begun(self) -> bool:
+        """Whether an earlier sitting has left anything of what the unit makes."""
+        return any((self.folder / name).exists() for name in MADE)
+
+    @property
     def has_model(self) -> bool:
         """Whether the unit's own model, once trained, is still there."""
         return any((self.run_folder / name).exists() for name in ("model", "lora.safetensors"))
@@ -261,10 +282,17 @@ class UnitJob:
         return self._source.drawn_by if self.method.arm.of else None
 
     @property
-    def _source(self) -> UnitJob:
-        """The unit whose pictures this one changes."""
+    def source(self) -> Unit | None:
+        """The unit whose pictures or model this one takes, if it does not begin with photos."""
+        if not self.method.arm.of:
+            return None
         person = self.unit.person if self.partner is None else self.partner
-        return UnitJob(replace(self.unit, person=person, arm=self.method.arm.of), self.protocol, self.out)
+        return replace(self.unit, person=person, arm=self.method.arm.of)
+
+    @property
+    def _source(self) -> UnitJob:
+        assert self.source is not None
+        return UnitJob(self.source, self.protocol, self.out)
 
     def _source_pictures(self) -> dict[str, Tensor]:
         """The pictures that this unit changes. Raises InputError when they are not there."""
@@ -288,23 +316,18 @@ class UnitJob:
 
     @cached_property
     def partner(self) -> int | None:
-        """Whose pictures stand for chance, if the arm exchanges any: people go in pairs.
+        """Whose pictures stand for chance, if the arm exchanges any: the people asked for go in pairs.
 
-        Of those whose own pictures are there. The last of an odd number is given those of the one before, and
-        whoever has a partner keeps it when more people come.
+        The last of an odd number is given those of the one before, and whoever has a partner keeps it when
+        more people come. Raises InputError for one person alone.
         """
         arm = self.method.arm
         if arm.kind != "exchanged":
             return None
-        if isinstance(known := (self._described() or {}).get("partner"), int):
+        known = (self._described() or {}).get("partner")
+        if isinstance(known, int) and known != self.unit.person:
             return known
-        sources = [
-            UnitJob(replace(self.unit, person=int(folder.name), arm=arm.of), self.protocol, self.out)
-            for folder in (self.out / "people").iterdir()
-        ]
-        everyone = sorted(each.unit.person for each in sources if not each.missing_pictures())
-        if self.unit.person not in everyone:
-            return self.unit.person  # whose pictures are asked for next, and missed
+        everyone = sorted({*self.people, self.unit.person})
         if len(everyone) < 2:
             raise InputError(
                 "One person alone has nobody to exchange pictures with.", "Ask for more --people."

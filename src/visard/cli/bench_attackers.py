@@ -16,6 +16,7 @@ from visard.cli.bench_options import (
     ReportOnly,
     Workers,
     executor,
+    note_busy,
     note_left,
     note_left_out,
 )
@@ -73,8 +74,9 @@ def attackers(
             seed=seed,
             progress=report,
         )
+        busy = []
         if not report_only:
-            campaign.run(
+            busy = campaign.run(
                 camera=camera, execute=executor(cluster, gpus), part=Slice(units, minutes), progress=report
             )
     note_left_out(left_out)
@@ -89,4 +91,5 @@ def attackers(
         "arms": {arm: as_tree(each) for arm, each in found.items()},
     }
     result(values, as_json, table.markdown(found))
+    note_busy(busy)
     note_left(len(left), campaign.size, hours)

@@ -13,9 +13,12 @@ from visard.errors import InputError
 
 if TYPE_CHECKING:
     from visard.benchmark.job import Executor
+    from visard.benchmark.protocol import Unit
 
 TABLES = "tables"
 """Folder of the tables inside a benchmark's."""
+SHOWN = 3
+"""Units that are named where there are more."""
 
 Out = Annotated[Path, typer.Argument(help="Folder of the benchmark: photos, units and tables.")]
 PeopleCount = Annotated[int, typer.Option("--people", min=1, help="How many people; the paper has 50.")]
@@ -63,6 +66,14 @@ def note_left(left: int, units: int, hours: float | None) -> None:
     """Say on stderr how much of what was asked for is not done."""
     if left:
         note(f"{left} of {units} units are left{hours_left(hours)}: the same command goes on.")
+
+
+def note_busy(units: Sequence[Unit]) -> None:
+    """Say on stderr what another command is at."""
+    if units:
+        names = ", ".join(f"{each.arm} of person {each.person}" for each in units[:SHOWN])
+        more = f" and {len(units) - SHOWN} more" if len(units) > SHOWN else ""
+        note(f"Another command is at {names}{more}: left to it, with what takes pictures of them.")
 
 
 def note_left_out(people: Sequence[str]) -> None:

@@ -27,6 +27,7 @@ from visard.cli.bench_options import (
     Workers,
     executor,
     hours_left,
+    note_busy,
     note_left,
     note_left_out,
 )
@@ -62,6 +63,7 @@ def list_tables(
     visard bench tables bench/
     """
     from visard.benchmark import catalogue, job, request
+    from visard.benchmark.people import first_people
     from visard.benchmark.protocol import Protocol
     from visard.world.people import split_people
 
@@ -69,7 +71,7 @@ def list_tables(
     rows = []
     for table in catalogue.CATALOGUE.values():
         from_folder = protocol is not None and bool(protocol.people)
-        numbers = range(people) if from_folder else split_people(table.split, people)
+        numbers = first_people(out, people) if out and from_folder else split_people(table.split, people)
         asked = job.Job(list(numbers), (), catalogue.arms_of(table), (seed,))
         row: dict[str, Any] = {"table": table.name, "units": len(asked.units), "caption": table.caption}
         if protocol is not None and not set(table.prompts) <= set(protocol.sampling.prompts):
@@ -141,12 +143,13 @@ def _command(table: Table) -> Callable[..., None]:
                 finally:
                     note_left_out([] if audition is None else audition.left_out)
         asked = job.Job(chosen, gallery, catalogue.arms_of(table), (seed,), workers, keep_models)
+        busy = []
         if not report_only:
             sampling = Sampling(request.prompts_for(table.prompts, out), pictures, steps, guidance)
             changes = parse_overrides(overrides or [])
             protocol = request.protocol_for(table, opened, changes, sampling, lineup, device, folk)
             with progress() as report:
-                job.run(
+                busy = job.run(
                     asked,
                     protocol,
                     place,
@@ -169,6 +172,7 @@ def _command(table: Table) -> Callable[..., None]:
             "core_hours": hours,
         }
         result(values, as_json, text)
+        note_busy(busy)
         note_left(len(undone), len(asked.units), hours)
 
     return make

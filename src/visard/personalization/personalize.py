@@ -112,6 +112,8 @@ def run(
             progress(ENCODING, len(photos), len(photos))
             with closing(session):
                 _make_moves(session, checkpoints, folder, progress)
+                if checkpoints.newest_key() is None:  # by it what is written next is known as this run's
+                    checkpoints.save(session.snapshot())
         model = _write_model(settings, backbone, folder)
         history = session.history.table()
         atomic_write(folder / HISTORY_FILE, json.dumps(history, indent=1).encode())
