@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from visard.audit.inputs import AuditSettings
 from visard.audit.result import ArmResult, JudgeFigures, TierResult
 from visard.metrics.bootstrap import Estimate
+from visard.metrics.identification import finest
 
 TIER = "T0"
 TIER_MEANING = "one picture at a time, face recognisers that took no part in training"
@@ -20,7 +21,7 @@ def claims(arms: Sequence[ArmResult], gallery: int, people: int, settings: Audit
 
     Control arms speak only if nothing else was audited.
     """
-    controls = _controls(settings)
+    controls, fpir = _controls(settings), finest(settings.fpir, gallery - people)
     audited = [arm for arm in arms if arm.arm not in controls] or list(arms)
     sentences = []
     for arm in sorted(audited, key=lambda arm: -arm.strongest.linked.value):
@@ -34,8 +35,8 @@ def claims(arms: Sequence[ArmResult], gallery: int, people: int, settings: Audit
         )
         value = share(_one_out(best, people))
         sentence = (
-            f"At attack tier {TIER}, in a gallery of {gallery}, with 1 picture out, at a false-positive rate "
-            f"of {settings.fpir:g}, {value} {linked} by the strongest judge, {best.judge}"
+            f"At attack tier {TIER}, in a gallery of {gallery}, with 1 picture out, {_rate(fpir)}, {value} "
+            f"{linked} by the strongest judge, {best.judge}"
         )
         for other in others:
             sentence += f"; {controls[other.arm]} {share(_one_out(_same_judge(other, best), people))}"
@@ -55,7 +56,7 @@ def tier_claims(tiers: Sequence[TierResult], settings: AuditSettings) -> list[st
         stated = [
             f"in a gallery of {most.gallery}" if most.gallery else "",
             f"with {pictures} out" if most.k else "",
-            f"at a threshold set for a false-positive rate of {most.fpir:.2g}" if most.fpir else "",
+            _rate(most.fpir) if most.fpir else "",
         ]
         setting = "".join(f", {part}" for part in stated if part)
         sentence = f"At attack tier {most.tier} ({most.description}){setting}, {share(most.linked)}"
@@ -65,6 +66,10 @@ def tier_claims(tiers: Sequence[TierResult], settings: AuditSettings) -> list[st
                 sentence += f"; {controls[row.arm]} {share(row.linked)}"
         sentences.append(sentence + ".")
     return sentences
+
+
+def _rate(fpir: float) -> str:
+    return f"at a threshold set for a false-positive rate of {fpir:.2g}"
 
 
 def share(estimate: Estimate) -> str:

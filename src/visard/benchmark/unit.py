@@ -135,6 +135,8 @@ class Workshop:
             else:
                 with _timed(made, "generate"):
                     job.make_pictures(self.trainer)
+        else:
+            seconds |= job.known_seconds
         if not self.keep_models:
             job.delete_model()
         with _timed(seconds, "score"):
@@ -396,6 +398,15 @@ class UnitJob:
     def _save(self, prompt: str, pictures: Tensor) -> None:
         for index, picture in enumerate(pictures):
             save_image(picture, picture_file(self.folder, prompt, index))
+
+    @property
+    def known_seconds(self) -> dict[str, float]:
+        """What the stages of this very unit took, if it was scored before by other rules."""
+        try:
+            stored = json.loads((self.folder / RESULT_FILE).read_text(encoding="utf-8"))
+            return dict(stored["seconds"]) if stored["key"] == self.unit.key(self.protocol) else {}
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
 
     def delete_model(self) -> None:
         """Remove the trained weights: hundreds of units would fill a disk."""

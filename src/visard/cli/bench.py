@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from visard.cli.bench_options import ARMS, MostMinutes, MostUnits, Out, Workers, note_left
+from visard.cli.bench_options import ARMS, MostMinutes, MostUnits, Out, Workers, note_busy, note_left
 from visard.cli.bench_tables import add_tables
 from visard.cli.console import progress, result
 from visard.cli.options import AsJson, KitOption, Seed
@@ -110,7 +110,8 @@ def main(
             device,
         )
         with progress() as report:
-            job.run(asked, shared, out, kit=kit, part=job.Slice(units, minutes), progress=report)
+            busy = job.run(asked, shared, out, kit=kit, part=job.Slice(units, minutes), progress=report)
+        note_busy(busy)
     shared = protocol.Protocol.of(out)
     wanted = set(asked.units)
     finished = [each for each in job.finished(out) if each.unit in wanted]
