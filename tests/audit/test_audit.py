@@ -94,7 +94,7 @@ def test_claim_names_attack_gallery_rate_and_both_shares(one) -> None:
     for part in (
         "attack tier T0",
         "gallery of 41",
-        "false-positive rate of 0.01",
+        "a threshold set for a false-positive rate of 0.024",  # 1 in 41: what forty strangers can show
         "95 % CI",
         "undefended 100.0 %",
     ):

@@ -111,7 +111,7 @@ def test_attackers_of_people_from_a_folder(visard: Command, bench_kit: str, tmp_
     assert made.exit_code == 0, made.output
     reported = visard("bench", "main", out, "--report-only", "--people", 1, "--arms", "none")
     assert reported.exit_code == 0, reported.output
-    assert (out / "table.md").read_text().startswith("1 people")
+    assert (out / "table.md").read_text().startswith("1 person")
 
     table = visard("bench", "table4", out, "--kit", bench_kit, "--people", 2, "--report-only", "--json")
     assert (json.loads(table.stdout)["units"], json.loads(table.stdout)["left"]) == (4, 0)
