@@ -162,9 +162,8 @@ def latex(table: Table, measured: Sequence[Measures]) -> str:
             cells = [_cell(line, index, columns[index]) for index in chosen]
             if any(cell != NOTHING for cell in cells):
                 row = " & ".join(map(escaped, [line.row.title, line.source, *cells]))
-                body.append(
-                    rf"{{}}{row} \\"
-                )  # a title that begins with a bracket is no length of the line above
+                # The empty group: LaTeX would take a title that begins with a bracket for a line's length.
+                body.append(rf"{{}}{row} \\")
         parts += [
             r"\begin{table}",
             rf"\caption{{{' '.join(filter(None, (escaped(table.caption), escaped(prompt), counts)))}}}",

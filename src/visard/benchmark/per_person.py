@@ -69,11 +69,10 @@ class PerPerson:
     def interval(self, chosen: Tensor) -> Interval:
         """The mean with its interval; of a share, the rule of three at least is left where all or none is."""
         replicas = self.replicas(chosen)
-        low, high = percentile_interval(replicas, self.count)
-        if self.share and not math.isnan(low):
+        if self.share and self.count > 1:
             wider = estimate(self.mean, replicas, self.count, "subjects")
-            low, high = wider.low, wider.high
-        return Interval(self.mean, low, high)
+            return Interval(self.mean, wider.low, wider.high)
+        return Interval(self.mean, *percentile_interval(replicas, self.count))
 
     def minus(self, other: PerPerson, chosen: Tensor) -> Interval:
         """The difference of the means, of the same people in every draw."""
@@ -95,7 +94,10 @@ class PerPerson:
         return Interval(self.mean / base.mean - 1, *bounds)
 
 
-def in_both(mine: Mapping[Place, Tensor], theirs: Mapping[Place, Tensor]) -> list[Place]:
-    """The places at which both have a value."""
-    both = mine.keys() & theirs.keys()
-    return sorted(place for place in both if not mine[place][0].isnan() and not theirs[place][0].isnan())
+def in_both(
+    mine: Mapping[Place, Tensor], theirs: Mapping[Place, Tensor]
+) -> tuple[dict[Place, Tensor], dict[Place, Tensor]]:
+    """Both at the places where both have a value."""
+    shared = sorted(mine.keys() & theirs.keys())
+    both = [place for place in shared if not mine[place][0].isnan() and not theirs[place][0].isnan()]
+    return {place: mine[place] for place in both}, {place: theirs[place] for place in both}

@@ -174,14 +174,11 @@ def difference(
                 if (of, name) == (recognizer, figure):
                     values[result.unit.arm][result.unit.person, result.unit.seed, prompt] = value
     both = in_both(values[arm], values[other])
-    if not both:
+    if not both[0]:
         return None
-    people = sorted({person for person, _, _ in both})
+    people = sorted({person for person, _, _ in both[0]})
     chosen = SubjectBootstrap(len(people), draws, torch.Generator().manual_seed(0)).chosen
-    mine, theirs = (
-        PerPerson.gather({place: values[name][place] for place in both}, people, share=_is_share(figure))
-        for name in (arm, other)
-    )
+    mine, theirs = (PerPerson.gather(each, people, share=_is_share(figure)) for each in both)
     return mine.minus(theirs, chosen)
 
 
@@ -267,10 +264,7 @@ def _change(
 ) -> Interval | None:
     """Ratio of the means over the places that both have, minus 1; None where the base is not positive."""
     both = in_both(mine, base)
-    if not both:
+    if not both[0]:
         return None
-    after, before = (
-        PerPerson.gather({place: each[place] for place in both}, people, share=_is_share(figure))
-        for each in (mine, base)
-    )
+    after, before = (PerPerson.gather(each, people, share=_is_share(figure)) for each in both)
     return after.relative_to(before, chosen) if before.mean > 0 else None
