@@ -90,3 +90,4 @@ def test_tables_ask_for_prompts_every_unit_draws(table: Table) -> None:
     assert set(table.prompts) <= set(PROMPTS)
     assert table.arms[0] == "none"
     assert len({row.title for row in table.rows}) == len(table.rows)
+    assert table.beside in {"", *table.arms}

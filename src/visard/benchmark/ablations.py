@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from visard.benchmark.paper import DIAL, DSLR, OURS, PHOTO, QUALITY, RIVALS, UNDEFENDED, WITHOUT_AIM
+from visard.benchmark.paper import DEFENDED, DIAL, DSLR, OURS, PHOTO, QUALITY, RIVALS, UNDEFENDED, WITHOUT_AIM
 from visard.benchmark.table import BOTTOM, D_SYS, DEV, RANK_1, TEST, Table, over, rows
 
 LINKAGE = {"rank 1": RANK_1, "D_sys": D_SYS, "bottom rank": BOTTOM}
@@ -29,6 +29,7 @@ CONTROLS = Table(
     ),
     (),
     over(BOTH, ALL),
+    beside=DEFENDED[1],
 )
 
 EARLY = Table(
@@ -38,6 +39,7 @@ EARLY = Table(
     (),
     over(BOTH, ALL),
     split=DEV,
+    beside=DEFENDED[1],
 )
 
 VICTIMS = Table(
@@ -55,6 +57,7 @@ VICTIMS = Table(
     ),
     (),
     over(BOTH, ALL),
+    beside=UNDEFENDED[1],
 )
 
 GUIDANCE = 7.5
@@ -111,6 +114,7 @@ def _decision(number: int, caption: str, *others: tuple[str, str], split: str = 
         (),
         over(BOTH, ALL),
         split=split,
+        beside=DEFENDED[1],
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from visard.benchmark import order
+from visard.benchmark import order, paired
 from visard.benchmark.measures import Cell, Measures
 from visard.benchmark.methods import find_method
 from visard.benchmark.shape import remarks
@@ -103,6 +103,8 @@ def markdown(table: Table, measured: Sequence[Measures]) -> str:
     for each in measured:
         if checks := remarks(table, each):
             text += ["", f"**What must hold** ({each.label})", "", *map(item, checks)]
+        if rows := paired.markdown(table, each):
+            text += ["", *rows]
         if rows := order.markdown(order.orders(table, each)):
             text += ["", *rows]
     return "\n".join(text).rstrip() + "\n"

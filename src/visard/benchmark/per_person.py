@@ -23,9 +23,21 @@ class Interval:
     low: float
     high: float
 
-    def apart(self, other: Interval) -> bool:
-        """Whether the two intervals do not touch."""
+    def apart(self, other: Interval) -> bool | None:
+        """Whether the two intervals do not touch; None where one of them is not known."""
+        if math.isnan(self.low + other.low):
+            return None
         return self.high < other.low or other.high < self.low
+
+    @property
+    def leaves_out_zero(self) -> bool:
+        """Whether a difference is more than chance may bring."""
+        return self.low > 0 or self.high < 0
+
+    def signed(self, digits: int) -> str:
+        """As a difference is written: "+0.12 [+0.05, +0.19]", without bounds where there are none."""
+        value, low, high = (f"{each:+.{digits}f}" for each in (self.value, self.low, self.high))
+        return value if math.isnan(self.low) else f"{value} [{low}, {high}]"
 
 
 @dataclass(frozen=True)

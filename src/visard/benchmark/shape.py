@@ -51,10 +51,10 @@ def _pays(measured: Measures, rival: str, drawn: str = "") -> Check:
     change = measured.difference(arm, undefended, ISM)
     if change is None:
         return Check(demand, UNMEASURED, None)
-    found, changes = f"ISM {_signed(change, 2)}", [change]
+    found, changes = f"ISM {change.signed(2)}", [change]
     for title, plain in WITHOUT_AIM:
         if (aimed := measured.difference(arm, f"{plain}{drawn}", ISM)) is not None:
-            found += f", beside “{title}” {_signed(aimed, 2)}"
+            found += f", beside “{title}” {aimed.signed(2)}"
             changes.append(aimed)
     lowered = [below(each, 0.0) for each in changes]
     if True not in lowered:
@@ -63,9 +63,9 @@ def _pays(measured: Measures, rival: str, drawn: str = "") -> Check:
     faces, quality = (measured.difference(arm, defended, figure) for figure in (FSR, FID))
     if faces is None or quality is None:
         return Check(demand, f"{found}, FSR or FID not measured", None)
-    found += f"; FSR {_signed(faces, 2)} and FID {_signed(quality, 1)} against rho = {defended}"
+    found += f"; FSR {faces.signed(2)} and FID {quality.signed(1)} against rho = {defended}"
     if (unnatural := measured.difference(arm, defended, UNNATURAL)) is not None:
-        found += f", unnaturalness {_signed(unnatural, 1)}"
+        found += f", unnaturalness {unnatural.signed(1)}"
     if below(faces, 0.0) or below(_negative(quality), 0.0):
         return Check(demand, found, True)
     if below(faces, 0.0) is False and below(_negative(quality), 0.0) is False:
@@ -75,11 +75,6 @@ def _pays(measured: Measures, rival: str, drawn: str = "") -> Check:
 
 def _negative(interval: Interval) -> Interval:
     return Interval(-interval.value, -interval.high, -interval.low)
-
-
-def _signed(interval: Interval, digits: int) -> str:
-    value, low, high = (f"{each:+.{digits}f}" for each in (interval.value, interval.low, interval.high))
-    return f"{value} [{low}, {high}]"
 
 
 def _gate(measured: Measures) -> Iterator[Check]:
@@ -99,8 +94,8 @@ def _gate(measured: Measures) -> Iterator[Check]:
             continue
         agreement, agreement_all, similarity, linked = known
         found = (
-            f"agreement {_signed(agreement, 2)}, of all pictures {_signed(agreement_all, 2)}, "
-            f"ISM {_signed(similarity, 2)}, linked {_signed(linked, 2)}"
+            f"agreement {agreement.signed(2)}, of all pictures {agreement_all.signed(2)}, "
+            f"ISM {similarity.signed(2)}, linked {linked.signed(2)}"
         )
         photos, words = (
             measured.summary.find(each, ALL_PROMPTS, "", figure)
@@ -134,7 +129,7 @@ def _as_useful(measured: Measures) -> Iterator[Check]:
         return
     found = (
         f"after {chosen} steps (agreement {steps[chosen]:.2f} of {reached[HIGH]:.2f}) "
-        f"the defence's ISM is {_signed(lower, 2)} beside it"
+        f"the defence's ISM is {lower.signed(2)} beside it"
     )
     yield Check(demand, found, below(lower, 0.0))
 

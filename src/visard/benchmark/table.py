@@ -70,6 +70,8 @@ class Table:
     """What takes the place of what the embedded world does not have."""
     doubts: Mapping[tuple[str, str, int], str] = field(default_factory=dict)
     split: str = TEST
+    beside: str = ""
+    """The arm that all others are compared with over the same people; "": none."""
 
     @property
     def arms(self) -> list[str]:
