@@ -40,7 +40,7 @@ def markdown(table: Table, measured: Measures) -> list[str]:
     reference = next(row.title for row in table.rows if row.arm == table.beside)
     lines = [
         f"**Beside “{reference}”** ({measured.label}): differences over the same people and all prompts "
-        "above, with 95 % intervals, in bold where these leave out zero; not corrected for how many there are.",
+        "above, with 95 % intervals, in bold where these leave out zero; not corrected for their number.",
         "",
         f"| {' | '.join(['', *heads])} |",
         f"|{'---|' * (1 + len(heads))}",
