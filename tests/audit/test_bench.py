@@ -35,7 +35,7 @@ def test_who_has_two_photos_does_not_stand_for_who_has_three() -> None:
     assert found.real_others.shape == (3, 3)
     assert found.real_others[:, 0].isinf().all()
     assert found.real_links.all()
-    assert found.real_of_people.all()
+    assert found.real_column.tolist() == [0, 0, 0]
 
 
 def test_where_everybody_has_two_photos_all_count() -> None:

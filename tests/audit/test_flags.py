@@ -11,19 +11,10 @@ import torch
 
 from support.toys import ToyWorld, toy_instruments
 from visard.audit import AuditResult, AuditSettings, ModelId, Person, TierResult, audit_people, with_tiers
-from visard.audit.flags import (
-    RULES,
-    Evidence,
-    Raised,
-    chance_linked,
-    raised,
-    reference_accuracy,
-    repulsion,
-    shuffled_labels,
-    strangers_named,
-    tier_flags,
-    unchecked,
-)
+from visard.audit.flags import KINDS, Evidence, raised, rules_of, tier_flags, unchecked
+from visard.audit.flags.judges import reference_accuracy
+from visard.audit.flags.links import chance_linked, repulsion, shuffled_labels, strangers_named
+from visard.audit.flags.rules import Raised
 from visard.audit.result import Difference
 from visard.metrics.bootstrap import Estimate, SubjectBootstrap, estimate, weighted_share
 from visard.metrics.linkability import Lowest
@@ -112,6 +103,7 @@ def faces(evidence: Evidence, count: int, place: int = 0) -> Evidence:
 
 
 Change = Callable[[Evidence], Evidence]
+TITLES = {each.code: each.title for kind in KINDS for each in rules_of(kind)}
 
 RAISED: dict[str, tuple[Change, Change]] = {
     "judge-was-surrogate": (
@@ -227,7 +219,7 @@ def test_what_could_not_be_checked_is_said_with_what_it_takes(sound: Evidence) -
 
 
 def test_every_rule_is_tested() -> None:
-    assert set(RAISED) == set(RULES)
+    assert set(RAISED) == set(TITLES)
 
 
 @pytest.mark.parametrize("code", RAISED)
@@ -240,7 +232,7 @@ def test_rule_is_raised_by_what_it_is_about_and_by_nothing_less(sound: Evidence,
 @pytest.mark.parametrize("code", RAISED)
 def test_flag_says_what_to_do(sound: Evidence, code: str) -> None:
     flag = next(flag for flag in raised(RAISED[code][0](sound)) if flag.code == code)
-    assert flag.title == RULES[code].title
+    assert flag.title == TITLES[code]
     assert flag.message.endswith(".")
     assert flag.advice.endswith(".")
 
@@ -282,6 +274,21 @@ def test_reference_photos_that_are_too_few_to_compare_are_said_so(sound: Evidenc
     ((message, where),) = reference_accuracy(alone)
     assert "it takes 3 photos of a person" in message
     assert (where, "nan" in message) == ("first", False)
+
+
+def test_people_among_others_whose_photos_are_too_few_are_counted() -> None:
+    world = ToyWorld(5)
+    faces = [world.person() for _ in range(3)]
+    given = [
+        Person(world.photos(face, count), {"none": world.photos(face, 4)})
+        for face, count in zip(faces, (4, 2, 3), strict=True)
+    ]
+    few = AuditSettings(draws=10, null_draws=5)
+    result = audit_people(given, world.strangers(6, 3), toy_instruments(), settings=few)
+    assert {judge.people_checked for judge in result.judges} == {2}
+    messages = [flag.message for flag in result.flags if flag.code == "reference-accuracy"]
+    assert len(messages) == len(result.judges)
+    assert all(each.startswith("Those of 1 of 3 people are so few") for each in messages)
 
 
 @pytest.mark.parametrize("photos", [1, 2, 3])

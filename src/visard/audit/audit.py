@@ -98,7 +98,8 @@ def audit_people(
     seen = {key: [look(person.pictures[key], f"pictures of {key}") for person in people] for key in arms}
     results = measure_arms(people, seen, rooms)
     cards = [
-        _card(judge.name, judge.family, instruments, benches[judge.name]) for judge in instruments.judges
+        _card(judge.name, judge.family, instruments, benches[judge.name], len(people))
+        for judge in instruments.judges
     ]
     evidence = Evidence(people, gallery, surrogates, cards, results, chosen, enrolled)
     size = len(people) + enrolled
@@ -158,9 +159,9 @@ def _natural(reference: Tensor, strangers: Tensor) -> Tensor:
     return torch.cat([reference, strangers]) if reference.shape[1:] == strangers.shape[1:] else strangers
 
 
-def _card(name: str, family: str, instruments: Instruments, bench: Bench) -> JudgeCard:
+def _card(name: str, family: str, instruments: Instruments, bench: Bench, people: int) -> JudgeCard:
     real = det_curve(bench.real_own, bench.non_mated).thinned() if bench.real_own.numel() else None
-    links, of_people = bench.real_links.double(), bench.real_of_people
+    links, of_people = bench.real_links.double(), bench.real_column < people
     return JudgeCard(
         name=name,
         family=family,
@@ -171,6 +172,7 @@ def _card(name: str, family: str, instruments: Instruments, bench: Bench) -> Jud
         real_linked=float(links.mean()),
         own_photos=int(of_people.sum()),
         own_linked=float(links[of_people].mean()),
+        people_checked=torch.unique(bench.real_column[of_people]).numel(),
         real_similarity=float(bench.real_own.double().mean()),
         real_match_rates={f"{rate:g}": bench.real_match_rate(rate) for rate in bench.matches},
         real_det=Curve([], []) if real is None else Curve(real.fmr.tolist(), real.fnmr.tolist()),

@@ -44,8 +44,8 @@ class Bench:
 
     templates (S + N, D): the S audited people first, then N strangers; non_mated (K,): strangers' photos
     against other strangers; real_own, real_others (R,), (R, S + N): real photos against their own person
-    (that photo left out) and against the gallery with the own column at -inf; real_of_people (R,): whether it
-    shows one of the S. `*_draws` are the thresholds of every bootstrap draw.
+    (that photo left out) and against the gallery with the own column at -inf; real_column (R,): the own one.
+    `*_draws` are the thresholds of every bootstrap draw.
 
     Real photos are of people who keep two others enrolled, if there are any: a photo against a single other
     one says little of pictures that are compared with a whole reference.
@@ -59,7 +59,7 @@ class Bench:
     match_draws: dict[float, Tensor]
     real_own: Tensor
     real_others: Tensor
-    real_of_people: Tensor
+    real_column: Tensor
     halves: tuple[HalfGallery, HalfGallery]
 
     @property
@@ -109,7 +109,7 @@ def build(
         match_draws={rate: draws[:, column] for column, rate in enumerate(rates)},
         real_own=real_own,
         real_others=real_others,
-        real_of_people=whose < len(people),
+        real_column=whose,
         halves=(
             _half(len(people), halves[0], to_gallery, owner, weights, shown),
             _half(len(people), halves[1], to_gallery, owner, weights, shown),

@@ -226,7 +226,8 @@ class ArmResult:
 class JudgeCard:
     """A judge, its thresholds from strangers' real photos, and how it does on real faces.
 
-    real_linked: of `real_photos`, the strangers' and the people's; own_linked: of the people's `own_photos`.
+    real_linked: of `real_photos`, the strangers' and the people's; own_linked: of the people's `own_photos`,
+    which are of `people_checked`.
     NaN without photos of whoever keeps another one enrolled.
     """
 
@@ -239,6 +240,7 @@ class JudgeCard:
     real_linked: float
     own_photos: int
     own_linked: float
+    people_checked: int
     real_similarity: float
     real_match_rates: dict[str, float]
     real_det: Curve
