@@ -20,6 +20,7 @@ from support.pictures import picture
 VARIABLE = "VISARD_REAL_DATA"
 EIGHT_BIT = "bitsandbytes"
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # sums to the last bit depend on it, and more is slower here
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from support.bench import JOB, LINEUP, SAMPLING, camera
-from visard.benchmark import job, unit
+from visard.benchmark import job, result, unit
 from visard.benchmark.people import load_strangers
 from visard.benchmark.protocol import Protocol, Unit, build_protocol, parse_overrides
-from visard.benchmark.unit import UnitJob, Workshop, picture_file, read_result
+from visard.benchmark.result import read_result
+from visard.benchmark.unit import UnitJob, picture_file
+from visard.benchmark.workshop import Workshop
 from visard.errors import InputError, TrainingError
 from visard.kits import open_kit
 from visard.personalization import personalize
@@ -69,7 +71,7 @@ def test_models_are_deleted_unless_kept(bench: Path, protocol: Protocol, kit: st
 def test_finished_units_are_skipped(
     bench: Path, protocol: Protocol, kit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unit.Workshop, "__call__", never)
+    monkeypatch.setattr(Workshop, "__call__", never)
     monkeypatch.setattr(job, "class_posteriors", never)
     monkeypatch.setattr(job.Studio, "__call__", never)
     said: list[tuple[str, int, int]] = []
@@ -103,7 +105,7 @@ def test_a_unit_scored_by_other_rules_is_scored_anew(
     no_training(monkeypatch)
     before = stored(bench, FIRST)
     assert read_result(FIRST, protocol, bench) is not None
-    monkeypatch.setattr(unit, "SCORING", unit.SCORING + 1)
+    monkeypatch.setattr(result, "SCORING", result.SCORING + 1)
     assert read_result(FIRST, protocol, bench) is None
     Workshop(bench, kit)(FIRST)
     found = read_result(FIRST, protocol, bench)

@@ -30,7 +30,8 @@ from visard.benchmark.people import load_photos
 from visard.benchmark.per_person import Interval
 from visard.benchmark.protocol import Protocol, Unit, build_protocol
 from visard.benchmark.table import ADA, BRQ, D_SYS, FACES, FSR, ISM, Column, Figure, Table, over, rows
-from visard.benchmark.unit import OutOfTimeError, UnitJob, Workshop
+from visard.benchmark.unit import UnitJob
+from visard.benchmark.workshop import OutOfTimeError, Workshop
 from visard.errors import InputError
 from visard.faces.scrfd import Scrfd
 from visard.kits import open_kit

@@ -9,6 +9,7 @@ import torch
 
 from visard.benchmark.per_person import Interval
 from visard.benchmark.protocol import Unit
+from visard.benchmark.result import Result
 from visard.benchmark.summary import (
     AGREEMENT_ALL,
     ALL_PROMPTS,
@@ -19,7 +20,6 @@ from visard.benchmark.summary import (
     shared_people,
     summarize,
 )
-from visard.benchmark.unit import Result
 
 ONE, TWO = "one prompt", "another prompt"
 

@@ -10,9 +10,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from visard.benchmark.people import CLEAN
 from visard.benchmark.protocol import NONE, is_rho
+from visard.benchmark.result import Result
 from visard.benchmark.scoring import is_of
 from visard.benchmark.table import ISM
-from visard.benchmark.unit import Result, picture_file
+from visard.benchmark.unit import picture_file
 from visard.errors import InputError
 from visard.images import center_crop, read_folder, read_image
 

@@ -9,8 +9,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from visard.benchmark.figure import BACKGROUND, FAINT, GAP, LABELS, MARGIN, TITLE
 from visard.benchmark.people import CLEAN
+from visard.benchmark.result import Result
 from visard.benchmark.table import Table
-from visard.benchmark.unit import Result, picture_file
+from visard.benchmark.unit import picture_file
 from visard.images import center_crop, read_folder, read_image
 
 SIDE = 128

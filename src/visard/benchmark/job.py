@@ -15,7 +15,9 @@ from visard import pool
 from visard.benchmark.methods import find_method
 from visard.benchmark.people import Camera, Sitting, Studio, world_camera
 from visard.benchmark.protocol import Protocol, Unit, sources_of
-from visard.benchmark.unit import OutOfTimeError, Result, UnitJob, Workshop, read_result
+from visard.benchmark.result import Result, read_result
+from visard.benchmark.unit import UnitJob
+from visard.benchmark.workshop import OutOfTimeError, Workshop
 from visard.errors import BusyError, InputError, TrainingError, VisardError
 from visard.kits import open_kit, placed
 from visard.personalization.prior import class_posteriors

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from visard.benchmark.job import is_over
 from visard.benchmark.protocol import Protocol, Unit
-from visard.benchmark.unit import LEAKED, UnitJob, picture_file, read_result
+from visard.benchmark.result import read_result
+from visard.benchmark.unit import LEAKED, UnitJob, picture_file
 from visard.diffusion.sampling import generate
 from visard.errors import InputError
 from visard.images import read_image, save_image, to_tensor

@@ -17,6 +17,7 @@ from visard.audit.serfiq import SerFiq
 from visard.benchmark.people import CLEAN, load_photos
 from visard.benchmark.per_person import Interval
 from visard.benchmark.protocol import Protocol
+from visard.benchmark.result import SIMILARITIES_FILE, Result
 from visard.benchmark.summary import (
     FSR,
     Summary,
@@ -26,7 +27,7 @@ from visard.benchmark.summary import (
     summarize,
 )
 from visard.benchmark.table import FID, UNNATURAL, Column, Figure
-from visard.benchmark.unit import SIMILARITIES_FILE, Result, UnitJob
+from visard.benchmark.unit import UnitJob
 from visard.errors import ModelError
 from visard.kits import Kit
 from visard.metrics.brisque import BrisqueModel, brisque_features

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from visard.benchmark.per_person import Interval, PerPerson, Place, in_both
 from visard.benchmark.protocol import NONE
+from visard.benchmark.result import Result
 from visard.benchmark.scoring import is_of
-from visard.benchmark.unit import Result
 from visard.metrics.bootstrap import SubjectBootstrap
 
 ALL_PROMPTS = "all prompts"

@@ -8,9 +8,9 @@ from pathlib import Path
 from visard.benchmark import gallery, job, layout, pareto, request
 from visard.benchmark.measures import Measures
 from visard.benchmark.protocol import Protocol
+from visard.benchmark.result import Result
 from visard.benchmark.summary import of_prompts
 from visard.benchmark.table import Table
-from visard.benchmark.unit import Result
 from visard.errors import InputError
 from visard.images import save_image
 from visard.kits import Kit

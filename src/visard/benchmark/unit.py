@@ -1,4 +1,4 @@
-"""One unit's work: train, generate, score. Each stage looks on disk for what is left of it."""
+"""One unit's files and the stages that make them: each looks on disk for what is left of it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import json
 import math
 import platform
 import shutil
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,26 +19,24 @@ from torch import Tensor
 from visard.benchmark.arms import attributes_pictures, covered_pictures
 from visard.benchmark.change import psnr, ssim
 from visard.benchmark.methods import Remembered, find_method
-from visard.benchmark.people import CLEAN, TRAINING, load_photos, load_strangers
+from visard.benchmark.people import CLEAN, TRAINING, load_photos
 from visard.benchmark.protocol import RULES, Protocol, Unit
-from visard.benchmark.scoring import SCORING, Panel
-from visard.benchmark.usefulness import Usefulness
+from visard.benchmark.result import write_result
 from visard.budget import Budget
 from visard.diffusion.backbone import Backbone
 from visard.diffusion.sampling import generate
-from visard.errors import InputError, ModelError, VisardError
+from visard.errors import InputError
 from visard.faces.detector import Detector
 from visard.faces.recognizer import Recognizer
 from visard.images import read_image, save_image, to_tensor
-from visard.kits import Kit, open_kit
+from visard.kits import Kit
 from visard.metrics.lpips import Lpips
 from visard.models import load_model
 from visard.personalization import personalize
 from visard.personalization.record import RUN_FILE, library_versions
 from visard.progress import Progress, silent
-from visard.storage import atomic_write, claimed, load_tensors, save_tensors, storage_errors
+from visard.storage import atomic_write, storage_errors
 
-RESULT_FILE = "result.json"
 UNIT_FILE = "unit.json"
 CHANGE_FILE = "change.json"
 """How far the optimised photos are from the photos."""
@@ -48,128 +45,6 @@ MAKING = ("unit", "settings", "sampling", "device", "models", "rules", "partner"
 LEAKED = "leaked"
 """Folder of what an attacker has drawn from the unit's model."""
 MADE = ("run", "protected", "pictures", LEAKED)
-SIMILARITIES_FILE = "similarities.safetensors"
-"""Of every picture to everybody in the gallery, by every recogniser: `scoring.Examination`."""
-REDRAWN_FILE = "redrawn.safetensors"
-"""Shares under redrawn thresholds, from there as well."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """A finished unit. `seconds` holds the stages that its last sitting did from their beginning."""
-
-    unit: Unit
-    scores: dict[str, Any]
-    seconds: dict[str, float]
-    redrawn: dict[str, Tensor] = field(default_factory=dict, repr=False, compare=False)
-
-
-def read_result(unit: Unit, protocol: Protocol, out: Path) -> Result | None:
-    """The unit's result, or None if it is not there, not whole, or another unit's."""
-    try:
-        stored = json.loads((unit.folder(out) / RESULT_FILE).read_text(encoding="utf-8"))
-        if (
-            stored["key"] != unit.key(protocol)
-            or stored["scoring"] != SCORING
-            or set(stored["scores"]["prompts"]) != set(protocol.sampling.prompts)
-        ):
-            return None
-        redrawn, _ = load_tensors(unit.folder(out) / REDRAWN_FILE)
-        return Result(unit, stored["scores"], stored["seconds"], redrawn)
-    except (OSError, ValueError, KeyError, TypeError, ModelError):
-        return None
-
-
-class OutOfTimeError(VisardError):
-    """The time given is over: what was done is on disk, and the unit goes on where it was."""
-
-    def __init__(self, message: str = "The time given is over.", advice: str = "") -> None:
-        super().__init__(message, advice)
-
-
-class Workshop:
-    """The models of one process, and what it does to a unit with them.
-
-    people: who exchange pictures with one another. decoder: where that of the settings lies.
-    deadline: seconds since the epoch after which nothing is begun and a training stops.
-    """
-
-    def __init__(
-        self,
-        out: Path,
-        kit: str,
-        *,
-        people: Sequence[int] = (),
-        decoder: str = "",
-        keep_models: bool = False,
-        deadline: float | None = None,
-    ) -> None:
-        self.out, self.people, self.decoder = out, people, decoder
-        self.keep_models, self.deadline = keep_models, deadline
-        self.protocol = Protocol.of(out)
-        self.trainer = open_kit(kit, self.protocol.device)
-        self.protocol.require(self.trainer)
-        self.examiner = self.trainer if self.protocol.device == "cpu" else open_kit(kit)
-
-    def __call__(self, unit: Unit) -> None:
-        """Do what is left of the unit.
-
-        Raises OutOfTimeError, BusyError where another command is at it, and any other VisardError; what was
-        done stays done.
-        """
-        with claimed(unit.folder(self.out)):
-            if read_result(unit, self.protocol, self.out) is None:
-                self._check_time()
-                self._finish(UnitJob(unit, self.protocol, self.out, self.people))
-
-    def _finish(self, job: UnitJob) -> None:
-        job.describe()
-        seconds: dict[str, float] = {}
-        made: dict[str, float] = {} if job.begun else seconds  # what was left says nothing of the whole
-        if job.missing_pictures():
-            if job.method.arm.kind == "trained":
-                with _timed(made, "train"):
-                    job.train(self.trainer, self._check_time, self.decoder)
-                with _timed(made, "generate"):
-                    job.generate(self.trainer)
-            else:
-                with _timed(made, "generate"):
-                    job.make_pictures(self.trainer)
-        else:
-            seconds |= job.known_seconds
-        if not self.keep_models:
-            job.delete_model()
-        with _timed(seconds, "score"):
-            scores = self._examined(job)
-        job.finish(scores, seconds)
-
-    def _check_time(self, *_: object, **__: object) -> None:
-        """Called as a Progress."""
-        if self.deadline is not None and time.time() > self.deadline:
-            raise OutOfTimeError
-
-    def _examined(self, job: UnitJob) -> dict[str, Any]:
-        clean, pictures = job.clean_photos, job.pictures()
-        found = self.panel.score(clean, pictures)
-        for prompt, figures in self.usefulness.score(clean, pictures).items():
-            found.report["prompts"][prompt] |= figures
-        save_tensors(job.folder / SIMILARITIES_FILE, found.similarities, {})
-        save_tensors(job.folder / REDRAWN_FILE, found.redrawn, {})
-        return found.report
-
-    @cached_property
-    def panel(self) -> Panel:
-        """The recognisers and the gallery: the same for all units, looked at once."""
-        kit, protocol = self.examiner, self.protocol
-        side = kit.backbone().resolution
-        photos, owner = load_strangers(self.out, protocol.lineup, side)
-        return Panel(kit.detector(), kit.judges(), kit.surrogates(), photos, owner)
-
-    @cached_property
-    def usefulness(self) -> Usefulness:
-        """What the kit can tell of resemblance and quality."""
-        kit = self.examiner
-        return Usefulness(kit.detector(), list(kit.regressors().values()), kit.judges())
 
 
 class UnitJob:
@@ -399,15 +274,6 @@ class UnitJob:
         for index, picture in enumerate(pictures):
             save_image(picture, picture_file(self.folder, prompt, index))
 
-    @property
-    def known_seconds(self) -> dict[str, float]:
-        """What the stages of this very unit took, if it was scored before by other rules."""
-        try:
-            stored = json.loads((self.folder / RESULT_FILE).read_text(encoding="utf-8"))
-            return dict(stored["seconds"]) if stored["key"] == self.unit.key(self.protocol) else {}
-        except (OSError, ValueError, KeyError, TypeError):
-            return {}
-
     def delete_model(self) -> None:
         """Remove the trained weights: hundreds of units would fill a disk."""
         with storage_errors(self.run_folder):
@@ -419,14 +285,7 @@ class UnitJob:
         """Write the result: the file that says that the unit is done."""
         with suppress(OSError, ValueError):
             scores["change"] = json.loads((self.folder / CHANGE_FILE).read_text(encoding="utf-8"))
-        result = {
-            "key": self.unit.key(self.protocol),
-            "scoring": SCORING,
-            **self._identity(),
-            "seconds": seconds,
-            "scores": scores,
-        }
-        atomic_write(self.folder / RESULT_FILE, json.dumps(result, indent=1, allow_nan=False).encode())
+        write_result(self.unit, self.protocol, self.out, scores, seconds, self._identity())
 
     def missing_pictures(self) -> bool:
         """Whether any picture is not there or cannot be read."""
@@ -478,10 +337,3 @@ class UnitJob:
 def picture_file(folder: Path, prompt: str, index: int) -> Path:
     """Where a unit's picture lies."""
     return folder / "pictures" / prompt.replace(" ", "-") / f"{index:04d}.png"
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    started = time.monotonic()
-    yield
-    seconds[stage] = round(time.monotonic() - started, 2)
