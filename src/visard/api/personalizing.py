@@ -49,6 +49,8 @@ def personalize(
             "The embedded world's recognisers know its own people alone: they protect no real face.",
             "Give a kit of real recognisers with --kit, as in examples/, or leave out --base.",
         )
+    if models.embedded:
+        tell("The embedded world's small models know procedural people: real ones take --kit and --base.")
     settings = _settings(models, base, config, privacy, changes)
     backbone = models.backbone(base)
     chosen = selector(models, backbone.resolution).select(photos, person, progress)

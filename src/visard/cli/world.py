@@ -86,7 +86,7 @@ def check(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure again everything the world's models have to show, on people none of them has seen.
+    """Measure again what the world's models have to show, on people none of them has seen.
 
     Takes some twenty minutes on two cores; most of it renders people and personalises two of them.
 
