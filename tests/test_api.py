@@ -26,3 +26,11 @@ def test_the_worlds_recognisers_are_not_for_real_faces(tmp_path: Path) -> None:
         api.personalize(tmp_path, tmp_path / "run", base="sd21")
     assert "--kit" in caught.value.advice
     assert not (tmp_path / "run").exists()
+
+
+def test_who_trains_on_the_worlds_models_hears_for_whom_they_are(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    heard: list[str] = []
+    with pytest.raises(InputError):  # there are no photos
+        api.personalize(tmp_path / "photos", tmp_path / "run", tell=heard.append)
+    assert "real ones take --kit and --base" in " ".join(heard)

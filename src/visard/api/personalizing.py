@@ -44,12 +44,12 @@ def personalize(
     Raises InputError, ModelError, StorageError, TrainingError; BusyError when another command is at it.
     """
     models = opened(kit, device)
-    if base is not None and models.embedded:
-        raise InputError(
-            "The embedded world's recognisers know its own people alone: they protect no real face.",
-            "Give a kit of real recognisers with --kit, as in examples/, or leave out --base.",
-        )
     if models.embedded:
+        if base is not None:
+            raise InputError(
+                "The embedded world's recognisers know its own people alone: they protect no real face.",
+                "Give a kit of real recognisers with --kit, as in examples/, or leave out --base.",
+            )
         tell("The embedded world's small models know procedural people: real ones take --kit and --base.")
     settings = _settings(models, base, config, privacy, changes)
     backbone = models.backbone(base)
