@@ -248,13 +248,16 @@ def test_cells_are_those_of_the_units(sliced: Path) -> None:
     assert measured.cell("eta-0.5", Column("ISM", (ISM,), PHOTO)) is None
 
 
-def test_an_interval_does_not_go_below_what_a_figure_can_be() -> None:
+def test_an_interval_does_not_go_beyond_what_a_figure_can_be() -> None:
     mean = lambda people: sum(people) / len(people)  # noqa: E731
     found, bounded = pooled(mean, [0, 0, 0, 10]), pooled(mean, [0, 0, 0, 10], least=0.0)
     assert found is not None
     assert bounded is not None
     assert found.low < 0 == bounded.low
     assert found.high == bounded.high
+    share = pooled(mean, [1, 1, 1, 0], least=0.0, most=1.0)
+    assert share is not None
+    assert share.high == 1.0  # the symmetric interval would reach beyond
     alone = pooled(mean, [5], least=0.0)
     assert alone is not None
     assert math.isnan(alone.low)

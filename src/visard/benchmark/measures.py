@@ -172,7 +172,7 @@ class Measures:
             mine = torch.cat([each for person in people for each in rows[person]])
             return d_sys(mine[:, 0], mine[:, 1:].flatten())
 
-        return pooled(of, list(rows), f"chance {sum(null) / len(null):.2f}", least=0.0)
+        return pooled(of, list(rows), f"chance {sum(null) / len(null):.2f}", least=0.0, most=1.0)
 
     def frechet(self, arm: str, prompt: str, figure: Figure) -> Cell | None:
         """FID or KID of all people's pictures against their clean photos."""
@@ -318,15 +318,18 @@ def pooled(
     people: Sequence[int],
     note: str = "",
     least: float = -math.inf,
+    most: float = math.inf,
 ) -> Cell | None:
     """A figure of all people at once, with the jackknife's interval; None without any people.
 
-    least: what the figure cannot be below, and the interval, which is symmetric, is not said to be.
+    least, most: what the figure cannot be beyond, and the interval, which is symmetric, is not said to be.
     """
     if not people:
         return None
     low, high = jackknife_interval(statistic, people)
-    return Cell(statistic(people), low if math.isnan(low) else max(low, least), high, note)
+    if not math.isnan(low):
+        low, high = max(low, least), min(high, most)
+    return Cell(statistic(people), low, high, note)
 
 
 POOLED: dict[str, Callable[[Measures, str, str, Figure], Cell | None]] = {
