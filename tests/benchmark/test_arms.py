@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from support.kits import face_in_the_middle
-from visard.benchmark.arms import Arm, arm, covered_pictures, early_stop
+from visard.benchmark.arms import Arm, arm, covered_pictures
 from visard.benchmark.attributes_only import describe, read_attributes
 from visard.benchmark.methods import find_method
 from visard.benchmark.posthoc import cover_faces
@@ -144,8 +144,3 @@ def test_attributes_are_read_from_the_photos_that_show_a_face() -> None:
     assert reading["beard"]["beard"] == pytest.approx(0.7311, abs=1e-4)
     with pytest.raises(InputError, match="No photo shows a face"):
         read_attributes(photos[2:], Middle(), [regressor])
-
-
-def test_early_stopping_takes_the_fewest_steps_that_are_useful_enough() -> None:
-    assert early_stop({50: 0.2, 100: 0.6, 200: 0.9}, 0.5) == 100
-    assert early_stop({50: 0.2, 100: 0.4, 200: 0.4}, 0.5) == 100

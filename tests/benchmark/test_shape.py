@@ -137,7 +137,7 @@ def test_the_gate_is_passed_by_no_half(name: str, value: float) -> None:
     assert remarks(CATALOGUE["controls"], measured(figures, {}, 0.01))[0].passed is False
 
 
-def test_the_early_stop_is_the_first_that_is_as_useful() -> None:
+def test_an_early_stop_that_may_be_as_useful_leaves_it_open() -> None:
     arms = {
         "none": {"similarity": 0.7, "agreement": 0.8},
         "0.1": {"similarity": 0.3, "agreement": 0.7},
@@ -147,9 +147,14 @@ def test_the_early_stop_is_the_first_that_is_as_useful() -> None:
     }
     (found,) = remarks(CATALOGUE["early"], measured(arms, {}))
     assert found.passed
-    assert "after 150 steps (agreement 0.72 of 0.70) the defence's ISM is -0.10 [" in found.measured
+    assert "after 150 steps its agreement is +0.02 [" in found.measured
+    assert "the defence's ISM -0.10 [" in found.measured
     (open_,) = remarks(CATALOGUE["early"], measured(arms, {}, 0.2))
     assert open_.passed is None
+    assert "after 50 steps" in open_.measured
+    arms["early-50"]["agreement"] = 0.65
+    (unproven,) = remarks(CATALOGUE["early"], measured(arms, {}, 0.09))
+    assert unproven.passed is None  # linked less, and not shown to be less useful, nor to be as useful
     arms["early-50"]["agreement"] = 0.71
     (found,) = remarks(CATALOGUE["early"], measured(arms, {}))
     assert found.passed is False

@@ -73,15 +73,6 @@ def exchanged(source: Arm | None) -> Arm:
     return Arm(f"{STRANGERS}-{source.name}", "exchanged", of=source.name)
 
 
-def early_stop(utility: Mapping[int, float], target: float) -> int:
-    """The fewest steps at which an undefended model is as useful as the defended one: steps -> utility.
-
-    The most useful where none reaches the target: nothing is gained for privacy by stopping later.
-    """
-    enough = [steps for steps, reached in utility.items() if reached >= target]
-    return min(enough) if enough else max(utility, key=lambda steps: (utility[steps], -steps))
-
-
 def attributes_pictures(
     backbone: Backbone,
     photos: Tensor,

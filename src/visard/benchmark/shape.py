@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from visard.benchmark.ablations import GUIDANCE
 from visard.benchmark.acceptance import HIGH, LOW, MEDIUM, UNMEASURED, Check, below, every, keeps_faces, rises
-from visard.benchmark.arms import ATTRIBUTES, early_stop
+from visard.benchmark.arms import ATTRIBUTES
 from visard.benchmark.measures import Measures
 from visard.benchmark.paper import RIVALS, WITHOUT_AIM
 from visard.benchmark.per_person import Interval
@@ -113,25 +113,34 @@ def _gate(measured: Measures) -> Iterator[Check]:
 
 
 def _as_useful(measured: Measures) -> Iterator[Check]:
-    """The early-stopped model that a fair comparison takes: as useful as the defended one."""
-    summary = measured.summary
-    useful = {arm: summary.find(arm, ALL_PROMPTS, "", AGREEMENT.key) for arm in summary.arms}
-    reached = {arm: row.mean.value for arm, row in useful.items() if row is not None and row.people}
-    steps = {int(arm.removeprefix(EARLY)): value for arm, value in reached.items() if arm.startswith(EARLY)}
-    demand = f"stopped where its attributes agree as those of rho = {HIGH} do, no defence has a higher ISM"
-    if HIGH not in reached or not steps:
+    """No undefended model that stopped early is as useful as the defended one and linked as little.
+
+    One that is not shown to agree less often leaves it open; only one shown to agree as often can fail it.
+    """
+    demand = f"no undefended model of fewer steps agrees as often as rho = {HIGH} and has as low an ISM"
+    stops = sorted(int(arm.removeprefix(EARLY)) for arm in measured.summary.arms if arm.startswith(EARLY))
+    known, found = False, list[tuple[bool | None, str]]()
+    for steps in stops:
+        useful = measured.difference(f"{EARLY}{steps}", HIGH, AGREEMENT)
+        lower = measured.difference(HIGH, f"{EARLY}{steps}", ISM)
+        if useful is None or lower is None:
+            continue
+        known = True
+        if below(useful, 0.0):
+            continue
+        verdict = below(lower, 0.0)
+        if verdict is False and useful.low < 0:
+            verdict = None
+        text = (
+            f"after {steps} steps its agreement is {useful.signed(2)} and the defence's ISM {lower.signed(2)}"
+        )
+        found.append((verdict, f"{text} beside it"))
+    if not known:
         yield Check(demand, UNMEASURED, None)
         return
-    chosen = early_stop(steps, reached[HIGH])
-    lower = measured.difference(HIGH, f"{EARLY}{chosen}", ISM)
-    if lower is None:
-        yield Check(demand, f"{chosen}", None)
-        return
-    found = (
-        f"after {chosen} steps (agreement {steps[chosen]:.2f} of {reached[HIGH]:.2f}) "
-        f"the defence's ISM is {lower.signed(2)} beside it"
-    )
-    yield Check(demand, found, below(lower, 0.0))
+    whole = every([verdict for verdict, _ in found])
+    said = [text for verdict, text in found if verdict is whole]
+    yield Check(demand, said[0] if said else "all of them agree less often", whole)
 
 
 SHAPES: Mapping[str, Callable[[Measures], Iterator[Check]]] = {
