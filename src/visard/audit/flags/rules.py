@@ -46,6 +46,7 @@ class Evidence:
 
 Raised = Iterator[tuple[str, str]]
 """A message and the arm or judge it concerns, "" for the whole audit."""
+Check = Callable[[Evidence], Raised]
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,7 @@ class Rule:
     code: str
     title: str
     advice: str
-    check: Callable[[Evidence], Raised]
-
-
-Check = Callable[[Evidence], Raised]
+    check: Check
 
 
 def rule(title: str, advice: str) -> Callable[[Check], Check]:
