@@ -84,7 +84,8 @@ class KitFile:
     repeat what `visard models list` knows.
     backbone: a model folder beside the file, a hub id or an alias. gallery: photos of strangers, a folder
     for each. features: the network behind FID and KID. matcher: the one behind picture similarity;
-    captions: CLIP, for prompt agreement; perceptual: LPIPS, for diversity.
+    captions: CLIP, for prompt agreement; perceptual: LPIPS, for diversity. describer: says how a face differs
+    from the average, for appearance.
     landmarks: the regressor that refines the detector's. brisque: a trained model of naturalness.
     personalization, protection: settings that suit the kit; a run's own come on top.
     sha256: file -> digest it must have.
@@ -97,6 +98,7 @@ class KitFile:
     landmarks: RegressorRow | None = None
     recognizers: tuple[RecognizerRow, ...] = ()
     regressors: tuple[RegressorRow, ...] = ()
+    describer: RegressorRow | None = None
     gallery: str = ""
     features: EncoderRow | None = None
     matcher: EncoderRow | None = None
@@ -172,6 +174,11 @@ class Kit:
         rows = self.contents.regressors
         return {row.name: self._load(row, FaceRegressor.load).to(self.device) for row in rows}
 
+    def describer(self) -> FaceRegressor | None:
+        """What says how a face differs from the average person's, if the kit has it."""
+        row = self.contents.describer
+        return None if row is None else self._load(row, FaceRegressor.load).to(self.device)
+
     def features(self) -> Encoder | None:
         """The network behind FID and KID, if the kit has one."""
         return self._encoder(self.contents.features)
@@ -213,6 +220,7 @@ class Kit:
             detector=self.detector(),
             judges=judges,
             regressors=list(self.regressors().values()),
+            describer=self.describer(),
             features=features,
             features_name=features.name if features is not None else "",
             matcher=self.matcher(),
@@ -275,7 +283,7 @@ class Kit:
             found.append(licence(row.name, "detector", zoo=row.zoo, own=row.licence or kit.licence))
         for each in kit.recognizers:
             found.append(licence(each.name, each.role, zoo=each.zoo, own=each.licence or kit.licence))
-        for other in (*kit.regressors, kit.landmarks, kit.features, kit.matcher, kit.captions):
+        for other in (*kit.regressors, kit.describer, kit.landmarks, kit.features, kit.matcher, kit.captions):
             if other is not None:
                 found.append(licence(other.name, "instrument", own=kit.licence))
         if kit.perceptual is not None:

@@ -242,6 +242,14 @@ def test_resemblance_is_measured_against_words_alone(world, instruments) -> None
     assert iddm.lift.interval[0] < iddm.lift.value < iddm.lift.interval[1]
     assert control.lift is None
     assert none.correlations == {}  # one person
+    assert none.appearance.model == "toy describer"
+    assert none.appearance.photos > 0.8
+    assert none.appearance.pictures.value > iddm.appearance.pictures.value > 0.5
+    assert control.appearance.pictures.low <= 0.1
+    assert control.appearance.lift is None
+    gained = iddm.appearance.pictures.value - control.appearance.pictures.value
+    assert iddm.appearance.lift.value == pytest.approx(gained)
+    assert iddm.appearance.lift.interval[0] > 0
     assert none.whole.pictures > control.whole.pictures + 0.2
     assert none.whole.model == "toy matcher"
     assert 0 <= none.captions.pictures <= 1

@@ -9,7 +9,7 @@ import pytest
 
 from visard.audit import AuditSettings
 from visard.audit.gate import verdicts
-from visard.audit.result import Difference, Lift, Verdict
+from visard.audit.result import Appearance, Difference, Lift, Verdict
 
 DOWN, UP, NEITHER = (-0.6, -0.4), (0.05, 0.15), (-0.1, 0.1)
 
@@ -21,6 +21,7 @@ def verdict(
     faces: tuple[float, float] = UP,
     every: tuple[float, float] = UP,
     photos: float = 0.2,
+    appearance: Appearance | None = None,
 ) -> Verdict:
     """Of an arm with these intervals of its changes and lifts."""
     arm: Any = SimpleNamespace(
@@ -29,7 +30,7 @@ def verdict(
         pictures=40,
         faces=SimpleNamespace(faces=36),
         strongest=SimpleNamespace(difference=Difference(-0.5, overall, -0.5, detected)),
-        resemblance=SimpleNamespace(lift=Lift(0.1, faces, 0.1, every, photos)),
+        resemblance=SimpleNamespace(lift=Lift(0.1, faces, 0.1, every, photos), appearance=appearance),
     )
     (found,) = verdicts([arm], AuditSettings())
     return found
@@ -56,3 +57,14 @@ def test_where_words_agree_as_often_as_photos_it_does_not_tell() -> None:
     found = verdict(photos=-0.01)
     assert (found.resembles_more, found.passed) == (None, False)
     assert "not even real photos" in found.sentence
+
+
+def test_where_people_are_described_words_do_not_decide() -> None:
+    seen: Any = SimpleNamespace(lift=Lift(0.3, UP, 0.3, UP, 0.5))
+    found = verdict(faces=NEITHER, every=NEITHER, photos=-0.01, appearance=seen)
+    assert found.passed
+    assert "by how people are described" in found.sentence
+    lost: Any = SimpleNamespace(lift=Lift(0.3, UP, 0.1, NEITHER, 0.5))  # faces destroyed
+    assert not verdict(appearance=lost).passed
+    alone: Any = SimpleNamespace(lift=None)
+    assert verdict(appearance=alone).resembles_more is None

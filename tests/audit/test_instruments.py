@@ -52,7 +52,7 @@ def test_clip_dino_and_lpips_reach_the_report(world: ToyWorld, instruments: Inst
     assert copied.diversity.pictures == 0
     assert unprompted.captions is None
     assert none.copying.model == none.whole.model == "small dino"
-    assert set(result.absent) == {"attribute agreement", "FID, KID", "BRISQUE", "SER-FIQ"}
+    assert set(result.absent) == {"attribute agreement", "appearance", "FID, KID", "BRISQUE", "SER-FIQ"}
 
     page = render_report(result)
     for words in ("Prompt agreement by small clip.", "Diversity in LPIPS (AlexNet, v0.1).", "by small dino"):

@@ -17,9 +17,11 @@ from visard.benchmark.protocol import (
     parse_overrides,
     said,
 )
+from visard.benchmark.result import REDRAWN_FILE, read_result, write_result
 from visard.errors import InputError
 from visard.faces.scrfd import DetectorRow
 from visard.kits import Kit, open_kit
+from visard.storage import save_tensors
 
 
 def test_arms_are_none_and_shares_each_once() -> None:
@@ -123,6 +125,29 @@ def test_a_folder_of_an_earlier_version_is_accepted_and_learns_the_rows(
     assert Protocol.of(tmp_path) == protocol
     with pytest.raises(InputError, match=r"differs in rows\.tiny"):
         build_protocol(other, {}, SAMPLING, LINEUP).claim(tmp_path)
+
+
+def test_another_describer_has_units_scored_anew_and_not_made_anew(
+    protocol: Protocol, tmp_path: Path
+) -> None:
+    unit = Unit(7, "0.1", 0)
+    protocol.claim(tmp_path)
+    write_scores(unit, protocol, tmp_path)
+    assert read_result(unit, protocol, tmp_path) is not None
+    for by in ("one", "another"):
+        described = replace(protocol, scored_by={"describer": by})
+        assert unit.key(described) == unit.key(protocol)
+        described.claim(tmp_path)
+        assert Protocol.of(tmp_path) == described
+        assert read_result(unit, described, tmp_path) is None
+        write_scores(unit, described, tmp_path)
+        assert read_result(unit, described, tmp_path) is not None
+
+
+def write_scores(unit: Unit, protocol: Protocol, out: Path) -> None:
+    prompts = {prompt: {"pictures": 1, "faces": 1} for prompt in protocol.sampling.prompts}
+    write_result(unit, protocol, out, {"prompts": prompts}, {}, {})
+    save_tensors(unit.folder(out) / REDRAWN_FILE, {}, {})
 
 
 def test_a_setting_that_a_later_version_knows_changes_no_row() -> None:

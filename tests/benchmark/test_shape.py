@@ -118,9 +118,27 @@ def test_the_gate_asks_for_more_than_words(agreement: float, width: float, passe
     figures["0.1"]["agreement_of_photos"] = 0.7  # words alone agree as often as photos of the person do
     (found, *_) = remarks(CATALOGUE["controls"], measured(figures, {}, width))
     assert found.passed is None
-    assert "not even real photos agree more often, 0.70 with one another against 0.70" in found.measured
+    assert "not even real photos show more, 0.70 with one another against 0.70" in found.measured
     figures["0.1"]["agreement_of_photos"] = 0.9
     assert remarks(CATALOGUE["controls"], measured(figures, {}, width))[0].passed is passed
+
+
+def test_where_people_are_described_that_decides_and_not_the_words() -> None:
+    figures = {
+        "none": {"similarity": 0.7, "linked": 0.9},
+        "0.1": {"similarity": 0.3, "linked": 0.1, "agreement": 0.6, "agreement_all": 0.6},
+        "attributes": {"similarity": 0.1, "linked": 0.0, "agreement": 0.7, "agreement_all": 0.7},
+        "early-50": {"similarity": 0.2, "agreement": 0.8},
+    }
+    assert remarks(CATALOGUE["controls"], measured(figures, {}))[0].passed is False
+    assert remarks(CATALOGUE["early"], measured(figures, {}))[0].passed is False
+    for arm, described in (("0.1", 0.6), ("attributes", 0.4), ("early-50", 0.5)):
+        figures[arm] |= {"appearance": described, "appearance_all": described}
+    (gate, *_), (early,) = (remarks(CATALOGUE[name], measured(figures, {})) for name in ("controls", "early"))
+    assert gate.passed is early.passed is True
+    assert "appearance +0.20" in gate.measured
+    figures["0.1"]["appearance_all"] = 0.3  # by destroying faces
+    assert remarks(CATALOGUE["controls"], measured(figures, {}))[0].passed is False
 
 
 @pytest.mark.parametrize(("name", "value"), [("agreement_all", 0.2), ("similarity", 0.75), ("linked", 0.95)])

@@ -11,8 +11,10 @@ from visard.benchmark.per_person import Interval
 from visard.benchmark.protocol import Unit
 from visard.benchmark.result import Result
 from visard.benchmark.summary import (
-    AGREEMENT_ALL,
+    AGREEMENT,
     ALL_PROMPTS,
+    APPEARANCE,
+    OF_ALL,
     Summary,
     difference,
     mean_over_figures,
@@ -158,17 +160,19 @@ def test_shares_above_a_threshold_are_redrawn_with_it() -> None:
     assert apart.high < 0.25  # the same strangers are drawn for both arms
 
 
-def test_a_lost_face_agrees_with_nobody() -> None:
+def test_a_lost_face_resembles_nobody() -> None:
     (unit,) = [result(1, "none", {ONE: 0.5}, faces=1)]
     unit.scores["prompts"][ONE] |= {"agreement": 0.8, "agreement_of_photos": 0.9}
-    row = summarize([unit]).find("none", ONE, "", AGREEMENT_ALL)
-    assert row is not None
-    assert row.mean.value == pytest.approx(0.2)
+    unit.scores["prompts"][ONE] |= {"appearance": -0.4, "appearance_of_photos": 0.9}
+    for figure, value in ((AGREEMENT, 0.2), (APPEARANCE, -0.1)):
+        row = summarize([unit]).find("none", ONE, "", figure + OF_ALL)
+        assert row is not None
+        assert row.mean.value == pytest.approx(value)
     unit.scores["prompts"][ONE] |= {
         "agreement": None,
         "agreement_of_photos": None,
     }  # no attributes in the kit
-    assert summarize([unit]).find("none", ONE, "", AGREEMENT_ALL) is None
+    assert summarize([unit]).find("none", ONE, "", AGREEMENT + OF_ALL) is None
 
 
 def test_a_summary_says_whether_arms_are_of_the_same_people() -> None:

@@ -65,6 +65,19 @@ class ToyAttributes:
         }
 
 
+class ToyDescriber:
+    """Describes a picture by its pattern."""
+
+    name = "toy describer"
+    heads: ClassVar[Mapping[str, ToyHead]] = {
+        "pattern": ToyHead("continuous", tuple(f"field {index}" for index in range(FIELDS))),
+    }
+
+    def predict_faces(self, images: Tensor, landmarks: Tensor) -> Mapping[str, Tensor]:
+        assert landmarks.shape == (images.shape[0], 5, 2)
+        return {"pattern": pattern(images)}
+
+
 class ToyFeatures(nn.Module):
     name = "toy matcher"
 
@@ -127,6 +140,7 @@ def toy_instruments() -> Instruments:
         detector=ToyDetector(),
         judges=[ToyJudge("first", "pattern", 1), ToyJudge("second", "texture", 2)],
         regressors=[ToyAttributes()],
+        describer=ToyDescriber(),
         features=ToyFeatures(),
         features_name="toy features",
         matcher=ToyFeatures(),

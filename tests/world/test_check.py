@@ -6,6 +6,7 @@ import io
 import json
 import math
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pytest
@@ -169,6 +170,11 @@ def test_the_detector_is_measured_below_its_threshold_and_left_as_it_is() -> Non
 
 def test_the_encoder_may_be_missing() -> None:
     assert check.check_encoder(None, painted(2, 2)) == []
+
+
+def test_the_describer_may_be_missing() -> None:
+    nobody: Any = None
+    assert check.check_describer(None, painted(2, 2), nobody) == []
 
 
 def test_a_person_and_a_program_can_read_it() -> None:

@@ -15,6 +15,8 @@ SHOWN = {
     True: "it shows more of the person than attributes alone",
     False: "it is not shown to resemble the person more than attributes alone",
 }
+APPEARANCE, ATTRIBUTES = "by how people are described", "by attributes that agree"
+"""What resemblance was judged by: the finer measure where the kit has it."""
 
 
 def verdicts(arms: Sequence[ArmResult], settings: AuditSettings) -> list[Verdict]:
@@ -28,16 +30,19 @@ def verdicts(arms: Sequence[ArmResult], settings: AuditSettings) -> list[Verdict
 
 
 def _verdict(arm: ArmResult) -> Verdict:
-    change, lift = arm.strongest.difference, arm.resemblance.lift
+    change = arm.strongest.difference
+    lift, measure = arm.resemblance.lift, ATTRIBUTES
+    if arm.resemblance.appearance is not None:
+        lift, measure = arm.resemblance.appearance.lift, APPEARANCE
     less = more = None
     shown = "there is no attributes-only arm to compare resemblance with"
     if change is not None:
         less = all(high < 0 for _, high in (change.overall_interval, change.detected_interval))
     if lift is not None and lift.photos > 0:
         more = all(low > 0 for low, _ in (lift.interval, lift.overall_interval))
-        shown = SHOWN[more]
+        shown = f"{SHOWN[more]}, {measure}"
     elif lift is not None:
-        shown = "not even real photos show more of the person than attributes alone, by this measure"
+        shown = f"not even real photos show more of the person than attributes alone, {measure}"
     linked = {
         True: "it is linked less than the undefended arm",
         False: "it is not shown to be linked less than the undefended arm",

@@ -107,13 +107,15 @@ class Instruments:
     """The models of a kit that an audit looks through.
 
     features: pictures (B, 3, H, W) in [-1, 1] -> (B, D), for FID and KID, and for diversity where there is no
-    `perceptual` distance; matcher: for picture similarity (CLIP-I, DINO) and copies; captions: for CLIP-T;
+    `perceptual` distance; describer: how a face differs from the average, for appearance; matcher: for
+    picture similarity (CLIP-I, DINO) and copies; captions: for CLIP-T;
     quality: for SER-FIQ; hashes: judge's name -> sha256 of its file. The report says which are absent.
     """
 
     detector: FaceFinder
     judges: Sequence[Judge]
     regressors: Sequence[AttributeModel] = ()
+    describer: AttributeModel | None = None
     features: nn.Module | None = None
     features_name: str = ""
     brisque: BrisqueModel | None = None
@@ -127,6 +129,7 @@ class Instruments:
         """What is not measured for want of an instrument: figure -> what it would take."""
         needs = {
             "attribute agreement": (bool(self.regressors), "an attribute model"),
+            "appearance": (self.describer is not None, "a describer"),
             "FID, KID": (self.features is not None, "a feature network"),
             "BRISQUE": (self.brisque is not None, "a trained BRISQUE model"),
             "SER-FIQ": (self.quality is not None, "a recogniser with dropout"),

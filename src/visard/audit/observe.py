@@ -17,7 +17,8 @@ class Faces:
     """The faces of P pictures: `has_face` (P,), and for the F pictures with one, in order, what was seen.
 
     embeddings: judge -> (F, D), normalised; attributes: name -> (F, classes), rows summing to 1; quantities:
-    name -> (F,) in the head's unit; landmarks (F, 5, 2) in px.
+    name -> (F,) in the head's unit; landmarks (F, 5, 2) in px; descriptions (F, Q) of how each face differs
+    from the average.
     """
 
     has_face: Tensor
@@ -25,6 +26,7 @@ class Faces:
     attributes: dict[str, Tensor]
     quantities: dict[str, Tensor]
     landmarks: Tensor
+    descriptions: Tensor
 
     @property
     def pictures(self) -> int:
@@ -54,6 +56,7 @@ def observe(
     attributes_seen: dict[str, list[Tensor]] = {}
     quantities: dict[str, list[Tensor]] = {}
     points: list[Tensor] = []
+    descriptions: list[Tensor] = []
     for start in range(0, pictures.shape[0], batch):
         chunk = pictures[start : start + batch]
         found = instruments.detector.detect(chunk)
@@ -64,6 +67,11 @@ def observe(
             points.append(landmarks.detach().float().cpu())
             for judge in instruments.judges:
                 embeddings[judge.name].append(_unit(judge.embed_faces(crops, landmarks)))
+            if attributes and instruments.describer is not None:
+                described = _quantities(
+                    instruments.describer, _predictions(instruments.describer, crops, landmarks)
+                )
+                descriptions.append(torch.stack([values for _, values in described], 1))
             for model in instruments.regressors if attributes else ():
                 predictions = _predictions(model, crops, landmarks)
                 for name, values in _distributions(model, predictions):
@@ -79,6 +87,7 @@ def observe(
         attributes={name: torch.cat(rows) for name, rows in attributes_seen.items()},
         quantities={name: torch.cat(rows) for name, rows in quantities.items()},
         landmarks=torch.cat(points) if points else torch.empty(0, 5, 2),
+        descriptions=torch.cat(descriptions) if descriptions else torch.empty(0, 0),
     )
 
 

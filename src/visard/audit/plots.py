@@ -101,15 +101,15 @@ class Point:
     resemblance: Estimate | None = None
 
 
-def trade_off_plot(points: Sequence[Point], title: str) -> str:
-    """Resemblance against linkage, both in percent, with the arms that no other arm beats in both joined.
+def trade_off_plot(points: Sequence[Point], title: str, measure: str = "attributes that agree, %") -> str:
+    """Resemblance against linkage, both in hundredths, with the arms that no other arm beats in both joined.
 
     Points without a resemblance are left out; upper left is better.
     """
     shown = [(point, point.resemblance) for point in points if point.resemblance is not None]
     lows = [value.low for _, value in shown]
     highs = [value.high for _, value in shown]
-    low, high = max(0.0, min(lows) - 0.06), min(1.0, max(highs) + 0.06)
+    low, high = max(min(0.0, *lows), min(lows) - 0.06), min(1.0, max(highs) + 0.06)
 
     def across(value: float) -> float:
         return LEFT + value * (WIDTH - RIGHT - LEFT)
@@ -119,7 +119,7 @@ def trade_off_plot(points: Sequence[Point], title: str) -> str:
 
     body = [_frame(), *_grid(across, up, low, high)]
     body.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "pictures linked, %", "middle"))
-    body.append(_upright("attributes that agree, %"))
+    body.append(_upright(measure))
     best = frontier([(point.linked.value, value.value) for point, value in shown])
     path = "L".join(f"{across(x):.1f} {up(y):.1f}" for x, y in best)
     body.append(f'<path class="frontier" d="M{path}"/>')

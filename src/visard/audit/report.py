@@ -17,6 +17,7 @@ from visard.audit.report_format import FILTERS
 from visard.audit.report_pictures import sheets
 from visard.audit.result import ArmResult, AuditResult, JudgeFigures
 from visard.metrics import METRICS
+from visard.metrics.bootstrap import Estimate
 from visard.metrics.naturalness import NAME as NATURALNESS
 
 STYLES = ("arm-1", "arm-2", "arm-3", "arm-4", "arm-5")
@@ -124,15 +125,25 @@ def _histograms(
 
 def _trade_off(result: AuditResult, prompt: str, styles: Mapping[str, str]) -> str:
     """Nothing where fewer than two arms have both figures."""
+    arms = [arm for arm in result.arms if arm.prompt == prompt and arm.faces.faces]
+    described = all(arm.resemblance.appearance is not None for arm in arms)
     points = [
-        Point(arm.arm, styles[arm.arm], arm.strongest.linked, arm.resemblance.agreement)
-        for arm in result.arms
-        if arm.prompt == prompt and arm.resemblance.agreement is not None and arm.faces.faces
+        Point(arm.arm, styles[arm.arm], arm.strongest.linked, seen)
+        for arm in arms
+        if (seen := _seen(arm, described)) is not None
     ]
     if len(points) < 2:
         return ""
     names = ", ".join(point.label for point in points)
-    return trade_off_plot(points, f"Resemblance against linkage of {names}; figures are in the table")
+    title = f"Resemblance against linkage of {names}; figures are in the table"
+    measure = {"measure": "described alike, × 100"} if described else {}
+    return trade_off_plot(points, title, **measure)
+
+
+def _seen(arm: ArmResult, described: bool) -> Estimate | None:
+    """How much of the person an arm shows, by the finer measure or by attributes."""
+    appearance = arm.resemblance.appearance
+    return arm.resemblance.agreement if not described or appearance is None else appearance.pictures
 
 
 def _tiers(result: AuditResult, styles: Mapping[str, str]) -> Markup:

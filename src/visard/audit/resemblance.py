@@ -1,4 +1,4 @@
-"""Does an arm still show the person: attributes, whole pictures, prompt, diversity, copies."""
+"""Does an arm still show the person: attributes, appearance, whole pictures, prompt, diversity, copies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from torch import Generator, Tensor
 from visard.audit.inputs import AuditSettings, Instruments, Person
 from visard.audit.observe import Faces
 from visard.audit.quality import encode
-from visard.audit.result import Copying, Lift, Paired, Resemblance
+from visard.audit.result import Appearance, Copying, Lift, Paired, Resemblance
+from visard.metrics.appearance import appearance_similarity, self_similarity
 from visard.metrics.attributes import picture_agreement, self_agreement
 from visard.metrics.bootstrap import (
     Estimate,
@@ -32,7 +33,8 @@ from visard.metrics.quantities import quantity_correlation, self_within_toleranc
 class Looks:
     """An arm's pictures and the faces seen in them, person by person, and its bootstrap weights (draws, P).
 
-    agreement: attribute -> (F,), how well each face agrees with its person.
+    agreement: attribute -> (F,), how well each face agrees with its person; appearance (F,): how alike it is
+    described, empty without a describer.
     """
 
     prompt: str
@@ -40,6 +42,7 @@ class Looks:
     faces: Sequence[Faces]
     weights: Tensor
     agreement: dict[str, Tensor]
+    appearance: Tensor
 
     @property
     def mean_agreement(self) -> Tensor:
@@ -51,20 +54,45 @@ class Looks:
         """(P,)"""
         return torch.cat([each.has_face for each in self.faces])
 
-    @property
-    def all_agreement(self) -> Tensor:
-        """(P,) the same of all pictures: one without a face agrees with nobody."""
+    def of_all(self, values: Tensor) -> Tensor:
+        """A value of each face (F,) as one of each picture (P,): one without a face resembles nobody."""
         spread = torch.zeros(self.has_face.numel(), dtype=torch.float64)
-        spread[self.has_face] = self.mean_agreement
+        spread[self.has_face] = values
         return spread
 
-    def replicas(self, detected: bool = True) -> Tensor:
-        """(draws,) mean agreement in each draw, of the faces or of all pictures."""
-        return weighted_share(self.all_agreement, self.weights * self.has_face if detected else self.weights)
+    def replicas(self, values: Tensor, detected: bool = True) -> Tensor:
+        """(draws,) the mean of the faces' values (F,) in each draw, of the faces or of all pictures."""
+        weights = self.weights * self.has_face if detected else self.weights
+        return weighted_share(self.of_all(values), weights)
 
     def units(self, bootstrap: SubjectBootstrap) -> int:
         """What the mean over the faces rests on."""
         return bootstrap.units(torch.repeat_interleave(torch.tensor([faces.faces for faces in self.faces])))
+
+    def estimate(self, values: Tensor, bootstrap: SubjectBootstrap, least: float) -> Estimate:
+        """The mean of the faces' values (F,), which are in [least, 1]."""
+        units = self.units(bootstrap)
+        low, high = percentile_interval(self.replicas(values), units)
+        return Estimate(float(values.mean()), max(low, least), min(high, 1.0), units, bootstrap.unit)
+
+    def lift(
+        self, values: Tensor, control: Looks, of_control: Tensor, ceiling: float, bootstrap: SubjectBootstrap
+    ) -> Lift:
+        """The faces' values (F,) beyond those of a control arm; ceiling: the clean photos'."""
+        units = min(self.units(bootstrap), control.units(bootstrap))
+        of_faces, of_all = (
+            percentile_interval(
+                self.replicas(values, detected) - control.replicas(of_control, detected), units
+            )
+            for detected in (True, False)
+        )
+        return Lift(
+            attribute_lift(values, of_control),
+            of_faces,
+            attribute_lift(self.of_all(values), control.of_all(of_control)),
+            of_all,
+            ceiling - float(of_control.mean()),
+        )
 
 
 class Likeness:
@@ -82,6 +110,7 @@ class Likeness:
         self.settings = settings
         self.references = references
         self.of_photos = _means([_of_photos(seen, settings) for seen in references])
+        self.described = _mean([float(self_similarity(seen.descriptions).mean()) for seen in references])
         self.photos = photos = [person.photos for person in people]
         self.whole = self._matched(photos)
         self.masked = self._matched(_painted(photos, references))
@@ -94,6 +123,11 @@ class Likeness:
     def look(self, prompt: str, pictures: Sequence[Tensor], faces: Sequence[Faces], weights: Tensor) -> Looks:
         """How well every face of an arm agrees with its person."""
         agreement: dict[str, list[Tensor]] = {}
+        appearance = [
+            appearance_similarity(seen.descriptions, own.descriptions)
+            for seen, own in zip(faces, self.references, strict=True)
+            if seen.faces and own.descriptions.numel()
+        ]
         for seen, own in zip(faces, self.references, strict=True):
             for name in own.attributes:
                 values = seen.attributes.get(name)
@@ -105,7 +139,12 @@ class Likeness:
                     within_tolerance(values, own.quantities[name], tolerance)
                 )
         return Looks(
-            prompt, pictures, faces, weights, {name: torch.cat(parts) for name, parts in agreement.items()}
+            prompt,
+            pictures,
+            faces,
+            weights,
+            {name: torch.cat(parts) for name, parts in agreement.items()},
+            torch.cat(appearance) if appearance else torch.empty(0, dtype=torch.float64),
         )
 
     def measure(
@@ -114,12 +153,11 @@ class Likeness:
         """Everything about one arm; `control` is the attributes-only arm under the same prompt."""
         return Resemblance(
             agreement=self._agreement(arm, bootstrap),
-            lift=None
-            if control is None or not arm.agreement
-            else _lift(arm, control, self.of_photos, bootstrap),
+            lift=self._lift(arm, control, bootstrap),
             attributes={name: float(values.mean()) for name, values in arm.agreement.items()},
             attributes_of_photos=self.of_photos,
             correlations=self._correlations(arm),
+            appearance=self._appearance(arm, control, bootstrap),
             whole=self._paired(self._matched(arm.pictures), self.whole),
             masked=self._paired(self._matched(_painted(arm.pictures, arm.faces)), self.masked),
             captions=self._captions(arm),
@@ -133,12 +171,24 @@ class Likeness:
         return [(name, width) for name, width in self.settings.tolerances.items() if name in seen.quantities]
 
     def _agreement(self, arm: Looks, bootstrap: SubjectBootstrap) -> Estimate | None:
-        if not arm.agreement:
+        return arm.estimate(arm.mean_agreement, bootstrap, 0.0) if arm.agreement else None
+
+    def _lift(self, arm: Looks, control: Looks | None, bootstrap: SubjectBootstrap) -> Lift | None:
+        if control is None or not arm.agreement:
             return None
-        units = arm.units(bootstrap)
-        low, high = percentile_interval(arm.replicas(), units)
-        value = float(arm.mean_agreement.mean())
-        return Estimate(value, max(low, 0.0), min(high, 1.0), units, bootstrap.unit)
+        ceiling = _mean(list(self.of_photos.values()))
+        return arm.lift(arm.mean_agreement, control, control.mean_agreement, ceiling, bootstrap)
+
+    def _appearance(
+        self, arm: Looks, control: Looks | None, bootstrap: SubjectBootstrap
+    ) -> Appearance | None:
+        describer = self.instruments.describer
+        if describer is None or not arm.appearance.numel():
+            return None
+        lift = None
+        if control is not None and control.appearance.numel():
+            lift = arm.lift(arm.appearance, control, control.appearance, self.described, bootstrap)
+        return Appearance(describer.name, arm.estimate(arm.appearance, bootstrap, -1.0), self.described, lift)
 
     def _correlations(self, arm: Looks) -> dict[str, float]:
         found = {}
@@ -208,21 +258,6 @@ class Likeness:
             float(near.mean()),
             float(near_photos.mean()),
         )
-
-
-def _lift(arm: Looks, control: Looks, of_photos: dict[str, float], bootstrap: SubjectBootstrap) -> Lift:
-    units = min(arm.units(bootstrap), control.units(bootstrap))
-    of_faces, of_all = (
-        percentile_interval(arm.replicas(detected) - control.replicas(detected), units)
-        for detected in (True, False)
-    )
-    return Lift(
-        attribute_lift(arm.mean_agreement, control.mean_agreement),
-        of_faces,
-        attribute_lift(arm.all_agreement, control.all_agreement),
-        of_all,
-        _mean(list(of_photos.values())) - float(control.mean_agreement.mean()),
-    )
 
 
 def _of_photos(seen: Faces, settings: AuditSettings) -> dict[str, float]:

@@ -156,9 +156,9 @@ class Quality:
 
 @dataclass(frozen=True)
 class Lift:
-    """Mean attribute agreement minus that of the attributes-only arm, with its 95 % interval.
+    """A mean of resemblance minus that of the attributes-only arm, with its 95 % interval.
 
-    Of the faces, and `overall` of all pictures, where one without a face agrees with nobody. photos: that of
+    Of the faces, and `overall` of all pictures, where one without a face resembles nobody. photos: that of
     the clean photos, each with the others: where it is not above 0, no picture can be expected to be.
     """
 
@@ -167,6 +167,20 @@ class Lift:
     overall: float
     overall_interval: tuple[float, float]
     photos: float
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """Similarity of the pictures' descriptions to the person's, by a named describer.
+
+    Mean over the faces; photos: that of each clean photo to the others, the ceiling. lift: over the
+    attributes-only arm, None without one.
+    """
+
+    model: str
+    pictures: Estimate
+    photos: float
+    lift: Lift | None
 
 
 @dataclass(frozen=True)
@@ -184,8 +198,9 @@ class Resemblance:
     """Whether an arm still shows the person; None where the instrument or the photos were not given.
 
     agreement: mean over the attributes, faces only; attributes: the same one by one, as in the clean photos
-    (the ceiling); correlations: over people, of the continuous ones. whole, masked: picture similarity, with
-    the faces and with them painted over; diversity: mean distance of pictures from one another.
+    (the ceiling); correlations: over people, of the continuous ones. appearance: finer than attributes.
+    whole, masked: picture similarity, with the faces and with them painted over; diversity: mean distance of
+    pictures from one another.
     """
 
     agreement: Estimate | None
@@ -193,6 +208,7 @@ class Resemblance:
     attributes: dict[str, float]
     attributes_of_photos: dict[str, float]
     correlations: dict[str, float]
+    appearance: Appearance | None
     whole: Paired | None
     masked: Paired | None
     captions: Paired | None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from visard.benchmark.paper import DEFENDED, DIAL, DSLR, OURS, PHOTO, QUALITY, RIVALS, UNDEFENDED, WITHOUT_AIM
-from visard.benchmark.table import BOTTOM, D_SYS, DEV, RANK_1, TEST, Table, over, rows
+from visard.benchmark.table import BOTTOM, D_SYS, DEV, RANK_1, RANK_1_DESCRIBED, TEST, Table, over, rows
 
-LINKAGE = {"rank 1": RANK_1, "D_sys": D_SYS, "bottom rank": BOTTOM}
+LINKAGE = {"rank 1": RANK_1, "rank 1, described": RANK_1_DESCRIBED, "D_sys": D_SYS, "bottom rank": BOTTOM}
 ALL = QUALITY | OURS | LINKAGE
 BOTH = (PHOTO, DSLR)
 EARLY_STEPS = (50, 100, 150, 200, 300, 450)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from visard.benchmark.table import (
     ADA,
     AGREEMENT,
+    APPEARANCE,
     BRQ,
     FACES,
     FID,
@@ -32,8 +33,15 @@ UNSEEN = (
 PROMPTS = (PHOTO, DSLR, *UNSEEN)
 
 QUALITY = {"FSR": FSR, "ISM": ISM, "ADA": ADA, "FID": FID, "SER": SER, "BRQ": BRQ}
-OURS = {"ISM, all": ISM_ALL, "faces": FACES, "KID": KID, "unnaturalness": UNNATURAL, "agreement": AGREEMENT}
-"""Columns the paper has not: lost faces count, counts are shown, and quality shows in few pictures."""
+OURS = {
+    "ISM, all": ISM_ALL,
+    "faces": FACES,
+    "KID": KID,
+    "unnaturalness": UNNATURAL,
+    "agreement": AGREEMENT,
+    "appearance": APPEARANCE,
+}
+"""Columns the paper has not: lost faces count, counts are shown, and few pictures tell of quality."""
 
 WORLD = "The people and photographs of the embedded world stand in for {} unless a folder of people is given."
 BOTH, FIRST, SECOND = (WORLD.format(name) for name in (f"{CELEBA} and {VGGFACE}", CELEBA, VGGFACE))

@@ -9,7 +9,7 @@ from html import escape
 
 from visard.benchmark.measures import Measures
 from visard.benchmark.per_person import Interval
-from visard.benchmark.summary import AGREEMENT, ALL_PROMPTS, FSR
+from visard.benchmark.summary import AGREEMENT, ALL_PROMPTS, APPEARANCE, FSR
 from visard.benchmark.table import ISM, Table
 
 WIDTH, HEIGHT = 640.0, 440.0
@@ -21,7 +21,12 @@ LINE, LETTER = 14.0, 7.0
 RADIUS = 4.0
 CROWD = 10
 """So many points have numbers, and their names stand in a list beside the plot."""
-NAMES = {AGREEMENT: "attributes that agree with the photos", FSR: "pictures with a face"}
+NAMES = {
+    APPEARANCE: "described as the person is",
+    AGREEMENT: "attributes that agree with the photos",
+    FSR: "pictures with a face",
+}
+"""What usefulness is measured by, the finest first."""
 STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#1a1a1a}.faint{fill:#6b6b6b}"
     ".label{paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round}"
@@ -45,11 +50,12 @@ class Point:
 def points(table: Table, measured: Measures) -> tuple[str, list[Point]]:
     """What usefulness is measured by, and each measured row: means over all prompts.
 
-    Attribute agreement where the kit has regressors, else the share of pictures with a face.
+    Appearance where the kit has a describer, attribute agreement where it has regressors, else the share of
+    pictures with a face.
     """
     summary = measured.summary
-    rows = [row for row in summary.rows if row.figure == AGREEMENT and row.people]
-    useful = AGREEMENT if rows else FSR
+    known = {row.figure for row in summary.rows if row.people}
+    useful = next(figure for figure in NAMES if figure in known or figure == FSR)
     found = []
     for row in table.rows:
         x = summary.find(row.arm, ALL_PROMPTS, summary.member(*ISM.of), ISM.key)

@@ -29,8 +29,10 @@ PROMPTS = ("a photo of sks person", "a dslr portrait of sks person")
 PROTOCOL_FILE = "bench.json"
 RULES = 1
 """Raised when units come to other pictures or scores from the same settings: they are then made anew."""
-ROWS = "rows"
-LATER = ("people", ROWS)
+ROWS, SCORED_BY = "rows", "scored_by"
+KEYLESS = (ROWS, SCORED_BY)
+"""What came when units had been finished: their keys, and what they made, stay as they are."""
+LATER = ("people", *KEYLESS)
 """What folders of an earlier version do not have."""
 UNSAID = ("file", "zoo", "licence")
 """Of a kit's row, what changes nothing that the model says."""
@@ -64,7 +66,8 @@ class Protocol:
     """What all units of a folder share.
 
     models: name -> digest of its weights, as `models_of` gives them; protection: the kit's settings for arms
-    that perturb photos; rows: what else the kit says of the models, as `rows_of` gives it.
+    that perturb photos; rows: what else the kit says of the models, as `rows_of` gives it; scored_by: models
+    on which scores depend and pictures do not, as `scored_by` gives them.
     """
 
     kit: str
@@ -78,6 +81,8 @@ class Protocol:
     """Digest of a folder of people; "": those of the embedded world."""
     rows: dict[str, str] = field(default_factory=dict)
     """{}: not known, in a folder of an earlier version; whatever kit comes next is taken at its word."""
+    scored_by: dict[str, str] = field(default_factory=dict)
+    """Units scored by others are scored anew."""
 
     @property
     def content(self) -> dict[str, Any]:
@@ -88,8 +93,8 @@ class Protocol:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What keys are made of: those of units finished before there were rows stay as they are."""
-        return {name: value for name, value in self.content.items() if name != ROWS}
+        """What keys are made of."""
+        return {name: value for name, value in self.content.items() if name not in KEYLESS}
 
     def claim(self, folder: Path) -> None:
         """Write this into a benchmark's folder. Raises InputError if another protocol's units are there."""
@@ -99,15 +104,16 @@ class Protocol:
             atomic_write(file, json.dumps(mine, indent=1).encode())
             return
         there = _read(file)
-        rows = there.get(ROWS) or self.rows
-        if changed := differences({"bench": {**there, ROWS: rows}}, {"bench": {ROWS: rows, **mine}}):
+        rows, scored_by = there.get(ROWS) or self.rows, {SCORED_BY: self.scored_by}
+        known = {**there, ROWS: rows, **scored_by}
+        if changed := differences({"bench": known}, {"bench": {ROWS: rows, **scored_by, **mine}}):
             names = ", ".join(each.removeprefix("bench.") for each in changed)
             raise InputError(
                 f"{folder} holds a benchmark of another kind; it differs in {names}.",
                 "Choose another folder, or give the options it was started with.",
             )
-        if ROWS not in there and self.rows:
-            atomic_write(file, json.dumps(there | {ROWS: rows}, indent=1).encode())
+        if (ROWS not in there and self.rows) or there.get(SCORED_BY, {}) != self.scored_by:
+            atomic_write(file, json.dumps(there | {ROWS: rows, **scored_by}, indent=1).encode())
 
     def decoder(self, kit: Kit) -> str:
         """The decoder by its place, if it has one that is known: to who gave it, or to the kit."""
@@ -204,6 +210,7 @@ def build_protocol(
         lineup=lineup,
         people=people,
         rows=rows_of(kit),
+        scored_by=scored_by(kit),
     )
 
 
@@ -216,6 +223,12 @@ def models_of(kit: Kit) -> dict[str, str]:
         files |= {"AlexNet": contents.perceptual.network, "LPIPS": contents.perceptual.weights}
     digests = {name: kit.digest(file) for name, file in files.items()}
     return digests | {"base model": kit.backbone().fingerprint()}
+
+
+def scored_by(kit: Kit) -> dict[str, str]:
+    """The models of a kit that scores depend on, and pictures do not: name -> digest of the weights."""
+    row = kit.contents.describer
+    return {} if row is None else {row.name: kit.digest(row.file)}
 
 
 def rows_of(kit: Kit) -> dict[str, str]:

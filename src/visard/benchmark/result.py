@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from visard.benchmark.protocol import Protocol, Unit
+from visard.benchmark.protocol import SCORED_BY, Protocol, Unit
 from visard.benchmark.scoring import SCORING
 from visard.errors import ModelError
 from visard.storage import atomic_write, load_tensors
@@ -39,6 +39,7 @@ def read_result(unit: Unit, protocol: Protocol, out: Path) -> Result | None:
         if (
             stored["key"] != unit.key(protocol)
             or stored["scoring"] != SCORING
+            or stored.get(SCORED_BY, {}) != protocol.scored_by
             or set(stored["scores"]["prompts"]) != set(protocol.sampling.prompts)
         ):
             return None
@@ -60,6 +61,7 @@ def write_result(
     whole = {
         "key": unit.key(protocol),
         "scoring": SCORING,
+        SCORED_BY: protocol.scored_by,
         **described,
         "seconds": dict(seconds),
         "scores": dict(scores),

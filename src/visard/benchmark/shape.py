@@ -11,8 +11,20 @@ from visard.benchmark.measures import Measures
 from visard.benchmark.paper import RIVALS, WITHOUT_AIM
 from visard.benchmark.per_person import Interval
 from visard.benchmark.protocol import AT, NONE
-from visard.benchmark.summary import ALL_PROMPTS, PHOTOS
-from visard.benchmark.table import AGREEMENT, AGREEMENT_ALL, FID, FSR, ISM, LINKED, UNNATURAL, Table
+from visard.benchmark.summary import ALL_PROMPTS, OF_PHOTOS
+from visard.benchmark.table import (
+    AGREEMENT,
+    AGREEMENT_ALL,
+    APPEARANCE,
+    APPEARANCE_ALL,
+    FID,
+    FSR,
+    ISM,
+    LINKED,
+    UNNATURAL,
+    Figure,
+    Table,
+)
 
 EARLY = "early-"
 
@@ -83,45 +95,59 @@ def _gate(measured: Measures) -> Iterator[Check]:
     Both over all pictures as well as over those with a face: else whoever destroys faces would pass.
     """
     for arm in (HIGH, MEDIUM, LOW):
+        seen, seen_all = _resemblance(measured, arm)
         demand = (
-            f"rho = {arm}: attributes agree more often than by words alone, and it is linked less than none"
+            f"rho = {arm}: more of the person is seen than words alone show ({seen.key}), and it is linked "
+            "less than none"
         )
-        lifts = [measured.difference(arm, ATTRIBUTES, figure) for figure in (AGREEMENT, AGREEMENT_ALL)]
+        lifts = [measured.difference(arm, ATTRIBUTES, figure) for figure in (seen, seen_all)]
         links = [measured.difference(arm, NONE, figure) for figure in (ISM, LINKED)]
         known = [each for each in (*lifts, *links) if each is not None]
         if len(known) < len(lifts) + len(links):
             yield Check(demand, UNMEASURED, None)
             continue
-        agreement, agreement_all, similarity, linked = known
+        lift, lift_all, similarity, linked = known
         found = (
-            f"agreement {agreement.signed(2)}, of all pictures {agreement_all.signed(2)}, "
+            f"{seen.key} {lift.signed(2)}, of all pictures {lift_all.signed(2)}, "
             f"ISM {similarity.signed(2)}, linked {linked.signed(2)}"
         )
         photos, words = (
             measured.summary.find(each, ALL_PROMPTS, "", figure)
-            for each, figure in ((arm, PHOTOS), (ATTRIBUTES, AGREEMENT.key))
+            for each, figure in ((arm, seen.key + OF_PHOTOS), (ATTRIBUTES, seen.key))
         )
         if photos is not None and words is not None and photos.mean.value <= words.mean.value:
             found += (
-                f"; not even real photos agree more often, {photos.mean.value:.2f} with one another against "
+                f"; not even real photos show more, {photos.mean.value:.2f} with one another against "
                 f"{words.mean.value:.2f}: this measure does not tell"
             )
             yield Check(demand, found, None)
             continue
-        halves = [below(_negative(each), 0.0) for each in (agreement, agreement_all)]
+        halves = [below(_negative(each), 0.0) for each in (lift, lift_all)]
         yield Check(demand, found, every([*halves, below(similarity, 0.0), below(linked, 0.0)]))
+
+
+def _resemblance(measured: Measures, arm: str) -> tuple[Figure, Figure]:
+    """The finest measure there is of how much of the person an arm shows: of its faces, and of all."""
+    row = measured.summary.find(arm, ALL_PROMPTS, "", APPEARANCE.key)
+    if row is not None and row.people:
+        return APPEARANCE, APPEARANCE_ALL
+    return AGREEMENT, AGREEMENT_ALL
 
 
 def _as_useful(measured: Measures) -> Iterator[Check]:
     """No undefended model that stopped early is as useful as the defended one and linked as little.
 
-    One that is not shown to agree less often leaves it open; only one shown to agree as often can fail it.
+    One that is not shown to resemble less leaves it open; only one shown to resemble as much can fail it.
     """
-    demand = f"no undefended model of fewer steps agrees as often as rho = {HIGH} and has as low an ISM"
+    seen, _ = _resemblance(measured, HIGH)
+    demand = (
+        f"no undefended model of fewer steps shows as much of the person as rho = {HIGH} ({seen.key}) and "
+        "has as low an ISM"
+    )
     stops = sorted(int(arm.removeprefix(EARLY)) for arm in measured.summary.arms if arm.startswith(EARLY))
     known, found = False, list[tuple[bool | None, str]]()
     for steps in stops:
-        useful = measured.difference(f"{EARLY}{steps}", HIGH, AGREEMENT)
+        useful = measured.difference(f"{EARLY}{steps}", HIGH, seen)
         lower = measured.difference(HIGH, f"{EARLY}{steps}", ISM)
         if useful is None or lower is None:
             continue
@@ -132,15 +158,16 @@ def _as_useful(measured: Measures) -> Iterator[Check]:
         if verdict is False and useful.low < 0:
             verdict = None
         text = (
-            f"after {steps} steps its agreement is {useful.signed(2)} and the defence's ISM {lower.signed(2)}"
+            f"after {steps} steps its {seen.key} is {useful.signed(2)} "
+            f"and the defence's ISM {lower.signed(2)} beside it"
         )
-        found.append((verdict, f"{text} beside it"))
+        found.append((verdict, text))
     if not known:
         yield Check(demand, UNMEASURED, None)
         return
     whole = every([verdict for verdict, _ in found])
     said = [text for verdict, text in found if verdict is whole]
-    yield Check(demand, said[0] if said else "all of them agree less often", whole)
+    yield Check(demand, said[0] if said else "all of them show less", whole)
 
 
 SHAPES: Mapping[str, Callable[[Measures], Iterator[Check]]] = {

@@ -22,11 +22,11 @@ from visard.metrics.bootstrap import SubjectBootstrap
 
 ALL_PROMPTS = "all prompts"
 """Mean of the prompts, person by person."""
-FSR, AGREEMENT = "fsr", "agreement"
-AGREEMENT_ALL = "agreement_all"
-"""Of all pictures: one without a face agrees with nobody."""
-PHOTOS = "agreement_of_photos"
-"""The ceiling of agreement: a person's photos with one another; none where the kit cannot tell."""
+FSR, AGREEMENT, APPEARANCE = "fsr", "agreement", "appearance"
+OF_ALL = "_all"
+"""Of all pictures: one without a face resembles nobody."""
+OF_PHOTOS = "_of_photos"
+"""The ceiling of a resemblance: a person's photos with one another; none where the kit cannot tell."""
 DRAWS = 2000
 
 
@@ -222,8 +222,9 @@ def _values(result: Result) -> Iterator[tuple[Series, str, Tensor]]:
         for figure, value in each.items():
             if figure not in ("pictures", "faces"):
                 yield ("", "", figure), prompt, _number(value)
-        if each.get(PHOTOS) is not None:
-            yield ("", "", AGREEMENT_ALL), prompt, _number(kept * (each[AGREEMENT] or 0.0))
+        for figure in (AGREEMENT, APPEARANCE):
+            if each.get(figure + OF_PHOTOS) is not None:
+                yield ("", "", figure + OF_ALL), prompt, _number(kept * (each[figure] or 0.0))
     for role in ROLES:
         for name, scores in result.scores.get(role, {}).items():
             for prompt, figures in scores["prompts"].items():

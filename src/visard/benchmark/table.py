@@ -96,10 +96,13 @@ KID = Figure("kid", "lower", digits=3)
 UNNATURAL = Figure("unnaturalness", "lower")
 AGREEMENT = Figure("agreement", "higher")
 AGREEMENT_ALL = Figure("agreement_all", "higher")
+APPEARANCE = Figure("appearance", "higher")
+APPEARANCE_ALL = Figure("appearance_all", "higher")
 LINKED = Figure("linked", "lower", ("arcface",))
 D_SYS = Figure("d_sys", "lower", ("arcface",))
 BOTTOM = Figure("bottom_rank", "", ("arcface",), digits=0)
 RANK_1 = Figure("rank_1", "lower", ("arcface",))
+RANK_1_DESCRIBED = Figure("rank_1_described", "lower")
 FACES = Figure("faces", digits=0)
 
 

@@ -1,4 +1,4 @@
-"""Does it still look like the person, and is the face a good picture? Attribute agreement and SER-FIQ."""
+"""Does it still look like the person, and is the face a good picture? Agreement, appearance and SER-FIQ."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from visard.audit.inputs import Instruments
-from visard.audit.observe import observe
+from visard.audit.observe import Faces, observe
 from visard.audit.serfiq import SerFiq
 from visard.faces.detector import Detector
 from visard.faces.recognizer import Recognizer
 from visard.faces.regressor import FaceRegressor
+from visard.metrics.appearance import appearance_similarity, self_similarity
 from visard.metrics.attributes import attribute_agreement, mean_agreement, self_agreement
+from visard.metrics.retrieval import ranks, retrieval_rate
 from visard.progress import silent
 from visard.storage import finite
 
@@ -22,37 +24,70 @@ BATCH = 16
 
 
 class Usefulness:
-    """Looks at pictures through regressors, and through the first recogniser that has dropout."""
+    """Looks at pictures through regressors, a describer, and the first recogniser that has dropout."""
 
     def __init__(
-        self, detector: Detector, regressors: Sequence[FaceRegressor], recognizers: Sequence[Recognizer]
+        self,
+        detector: Detector,
+        regressors: Sequence[FaceRegressor],
+        recognizers: Sequence[Recognizer],
+        describer: FaceRegressor | None = None,
     ) -> None:
-        self.instruments = Instruments(detector, [], regressors)
+        self.instruments = Instruments(detector, [], regressors, describer)
         self.detector = detector
         self.quality = SerFiq.by_one_of(recognizers)
+        self.strangers: list[Tensor] = []
+        """Descriptions of each one's photos."""
+
+    def enroll(self, photos: Tensor, owner: Tensor) -> None:
+        """Describe the strangers a person is told from: photos (M, 3, H, W), owner (M,)."""
+        seen = self._look(photos)
+        whose = owner[seen.has_face]
+        if seen.descriptions.numel():
+            self.strangers = [seen.descriptions[whose == who] for who in torch.unique(whose)]
 
     def score(self, clean: Tensor, pictures: Mapping[str, Tensor]) -> dict[str, dict[str, float | None]]:
         """Prompt -> mean over its faces; pictures and clean photos as `Panel.score` takes them.
 
-        agreement: of the attributes with the photos', in [0, 1]; agreement_of_photos: of each of these with
-        the others. ser: 2 sigmoid(-mean distance under
-        dropout). None without a face or an instrument.
+        agreement: of the attributes with the photos', in [0, 1]; appearance: similarity to the photos as
+        described, in [-1, 1]; both of_photos: of each of these with the others. rank_1_described: how many of
+        the pictures are described most like the person, of all enrolled: whoever looks alike can be found.
+        ser: 2 sigmoid(-mean distance under dropout). None without a face or an instrument.
         """
-        photos = self._attributes(clean)
-        ceiling = finite(mean_agreement(self_agreement(photos)))
+        photos = self._look(clean)
+        ceilings = {
+            "agreement_of_photos": finite(mean_agreement(self_agreement(photos.attributes))),
+            "appearance_of_photos": finite(float(self_similarity(photos.descriptions).mean())),
+        }
         return {
             prompt: {
-                "agreement": finite(mean_agreement(attribute_agreement(self._attributes(each), photos))),
-                "agreement_of_photos": ceiling,
+                **self._resemblance(self._look(each), photos),
+                **ceilings,
                 "ser": finite(self._quality(each)),
             }
             for prompt, each in pictures.items()
         }
 
-    def _attributes(self, pictures: Tensor) -> dict[str, Tensor]:
+    def _resemblance(self, seen: Faces, photos: Faces) -> dict[str, float | None]:
+        """Of a prompt's pictures."""
+        agreement = mean_agreement(attribute_agreement(seen.attributes, photos.attributes))
+        found = {"agreement": finite(agreement), "appearance": None, "rank_1_described": None}
+        if not photos.descriptions.numel():
+            return found
+        everybody = [photos.descriptions, *self.strangers]
+        similarities = torch.empty(0, len(everybody), dtype=torch.float64)
+        if seen.faces:
+            columns = [appearance_similarity(seen.descriptions, each) for each in everybody]
+            similarities = torch.stack(columns, 1)
+        first = ranks(similarities, torch.zeros(seen.faces, dtype=torch.long))
+        found["appearance"] = finite(float(similarities[:, 0].mean()))
+        found["rank_1_described"] = retrieval_rate(first, 1, seen.pictures)
+        return found
+
+    def _look(self, pictures: Tensor) -> Faces:
         return observe(
             pictures, self.instruments, attributes=True, batch=BATCH, stage="usefulness", progress=silent
-        ).attributes
+        )
 
     @torch.no_grad()
     def _quality(self, pictures: Tensor) -> float:

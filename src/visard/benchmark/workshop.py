@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from visard.benchmark.people import load_strangers
 from visard.benchmark.protocol import Protocol, Unit
 from visard.benchmark.result import REDRAWN_FILE, SIMILARITIES_FILE, read_result, seconds_of
@@ -100,16 +102,22 @@ class Workshop:
     @cached_property
     def panel(self) -> Panel:
         """The recognisers and the gallery: the same for all units, looked at once."""
-        kit, protocol = self.examiner, self.protocol
-        side = kit.backbone().resolution
-        photos, owner = load_strangers(self.out, protocol.lineup, side)
-        return Panel(kit.detector(), kit.judges(), kit.surrogates(), photos, owner)
+        kit = self.examiner
+        return Panel(kit.detector(), kit.judges(), kit.surrogates(), *self.strangers)
 
     @cached_property
     def usefulness(self) -> Usefulness:
         """What the kit can tell of resemblance and quality."""
         kit = self.examiner
-        return Usefulness(kit.detector(), list(kit.regressors().values()), kit.judges())
+        readers = list(kit.regressors().values())
+        found = Usefulness(kit.detector(), readers, kit.judges(), kit.describer())
+        found.enroll(*self.strangers)
+        return found
+
+    @cached_property
+    def strangers(self) -> tuple[Tensor, Tensor]:
+        """Photos of the gallery, as large as the pictures, and whose each is."""
+        return load_strangers(self.out, self.protocol.lineup, self.examiner.backbone().resolution)
 
 
 @contextmanager

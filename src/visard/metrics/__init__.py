@@ -1,6 +1,7 @@
 """Measures of linkability, resemblance and quality: one file a metric, one row a metric."""
 
 from visard.faces.quality import agreement
+from visard.metrics.appearance import appearance_similarity
 from visard.metrics.attributes import attribute_agreement
 from visard.metrics.brisque import brisque
 from visard.metrics.caption_agreement import caption_agreement
@@ -66,6 +67,9 @@ METRICS: dict[str, Metric] = {
             "quantities", "agreement within tolerance", "higher", 0, 1, "quantities", "", tolerance_agreement
         ),
         Metric("correlation", "follows the person", "higher", -1, 1, "quantities", "", quantity_correlation),
+        Metric(
+            "appearance", "alike as described", "higher", -1, 1, "descriptions", "", appearance_similarity
+        ),
         Metric("lift", "lift over attributes", "higher", -1, 1, "agreements", "", attribute_lift),
         Metric(
             "clip_i", "picture similarity", "higher", -1, 1, "features", "DreamBooth 2023", picture_similarity

@@ -1,4 +1,4 @@
-"""What personalisation adds to words: agreement beyond that of pictures made from the attributes alone.
+"""What personalisation adds to words: resemblance beyond that of pictures made from the attributes alone.
 
 Pictures of anybody with brown hair and glasses agree with a person who has them. Only what an arm has over
 the base model prompted with those very attributes is owed to the person.
@@ -10,8 +10,8 @@ from torch import Tensor
 
 
 def attribute_lift(agreement: Tensor, control: Tensor) -> float:
-    """Mean agreement of an arm minus that of the attributes-only arm, in [-1, 1]: (P,), (Q,); NaN if empty.
+    """Mean agreement of an arm minus that of the attributes-only arm: (P,), (Q,); NaN if empty.
 
-    Both hold the mean agreement over the attributes of each picture, in [0, 1].
+    Both hold the agreement over the attributes of each picture, in [0, 1], or its appearance, in [-1, 1].
     """
     return float(agreement.double().mean() - control.double().mean())

@@ -17,6 +17,7 @@ Takes = Literal[
     "pictures",  # (P, 3, H, W) in [-1, 1]
     "attributes",  # name -> (P, C) distributions, of pictures and of photos
     "quantities",  # (P,) and (R,) numbers in the head's unit
+    "descriptions",  # (P, Q) and (R, Q) deviations from the average person, of pictures and of photos
     "agreements",  # (P,) mean agreement of each picture, of two arms
     "nearest",  # (P,) and (R,) cosines to the nearest training photo
 ]

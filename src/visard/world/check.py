@@ -28,8 +28,8 @@ from visard.personalization.personalize import run
 from visard.personalization.settings import PersonalizationSettings
 from visard.progress import Progress, silent
 from visard.world.dataset import CLASSES, Pictures, load, render_split
+from visard.world.recipes import describer, matcher, recognition, regressors
 from visard.world.recipes import detector as detection
-from visard.world.recipes import matcher, recognition, regressors
 from visard.world.recipes.crops import pictures_at
 
 STRANGERS = (recognition.GALLERY, 6)
@@ -90,6 +90,7 @@ def check(kit: Kit, data: Path, *, progress: Progress = silent) -> list[Finding]
         "autoencoder": lambda: check_autoencoder(backbone, recognizers, strangers),
         "detector": lambda: check_detector(detector, strangers),
         "regressors": lambda: check_regressors(readers, strangers),
+        "describer": lambda: check_describer(kit.describer(), strangers, backbone),
         "picture encoder": lambda: check_encoder(kit.matcher(), strangers),
         "sampling": lambda: check_sampling(backbone, detector, readers, progress=progress),
         "personalisation": lambda: check_personalization(kit, subjects, progress=progress),
@@ -169,6 +170,14 @@ def check_regressors(readers: Mapping[str, FaceRegressor], pictures: Pictures) -
         for name, reader in readers.items()
         for what, value in regressors.measure(reader, pictures).items()
     ]
+
+
+def check_describer(reader: FaceRegressor | None, pictures: Pictures, backbone: Backbone) -> list[Finding]:
+    """How much of people the describer reads, and how alike it finds them."""
+    if reader is None:
+        return []
+    scores = describer.measure(reader, pictures, backbone)
+    return [Finding(reader.name, what, value) for what, value in scores.items()]
 
 
 def check_encoder(encoder: Encoder | None, pictures: Pictures) -> list[Finding]:

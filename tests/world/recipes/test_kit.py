@@ -7,7 +7,17 @@ import pytest
 
 from visard.errors import ModelError
 from visard.kits import open_kit
-from visard.world.recipes import Job, build, detector, kit, landmarks, matcher, recognizers, regressors
+from visard.world.recipes import (
+    Job,
+    build,
+    describer,
+    detector,
+    kit,
+    landmarks,
+    matcher,
+    recognizers,
+    regressors,
+)
 from visard.world.recipes.recognizers import PLANS
 
 
@@ -27,7 +37,13 @@ def test_cards_become_a_kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(kit, "GALLERY_PEOPLE", 1)
     monkeypatch.setattr(kit, "GALLERY_PHOTOS", 1)
     heads = (landmarks.landmark_head(),)
-    rows = [detector.kit_row(), landmarks.kit_row(), matcher.kit_row(), regressors.kit_row(heads)]
+    rows = [
+        describer.kit_row(),
+        detector.kit_row(),
+        landmarks.kit_row(),
+        matcher.kit_row(),
+        regressors.kit_row(heads),
+    ]
     for row in [*rows, *(recognizers.kit_row(name) for name in PLANS)]:
         _card(tmp_path, row)
     build("kit", Job(tmp_path, tmp_path))

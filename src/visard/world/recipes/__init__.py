@@ -79,6 +79,7 @@ RECIPES: dict[str, str] = {
     "detector": "detector",
     "landmarks": "landmarks",
     "regressors": "regressors",
+    "describer": "describer",
     "matcher": "matcher",
     "kit": "kit",
 }

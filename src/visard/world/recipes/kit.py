@@ -52,10 +52,7 @@ PROTECTION: dict[str, Any] = {
 
 def build(name: str, job: Job) -> dict[str, Any]:
     """Write `job.out / kit.toml` and render the gallery of strangers beside it. Raises ModelError."""
-    rows = {
-        role: _row(job.out, file)
-        for role, file in (("detector", "detector"), ("landmarks", "landmarks"), ("matcher", "matcher"))
-    }
+    rows = {role: _row(job.out, role) for role in ("detector", "landmarks", "matcher", "describer")}
     recognizers = [_row(job.out, f"{REDUCED[each].role}s/{each}") for each in PLANS]
     regressors = _row(job.out, "regressors")
     contents: dict[str, Any] = {
@@ -69,6 +66,7 @@ def build(name: str, job: Job) -> dict[str, Any]:
         "features": rows["matcher"],
         "personalization": PERSONALIZATION,
         "protection": PROTECTION,
+        "describer": rows["describer"],
         "sha256": {
             row["file"]: sha256(job.out / row["file"]) for row in [*rows.values(), *recognizers, regressors]
         },
