@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from support.colours import BLACK, GREEN, RED, SeesColour, colours
+from support.toys import ToyHead
 from visard.attacks import PUBLISHED, AttackSettings, Knowledge, Known, Lenses, attack
-from visard.attacks.eyes import CONTEXT, WHOLE, Lesson
+from visard.attacks.eyes import CONTEXT, DESCRIPTION, WHOLE, Lesson
 from visard.attacks.tuning import fine_tune
 from visard.attacks.views import AS_IT_IS, VIEWS
 from visard.faces.recognizer import InputSpec, Recognizer
@@ -59,6 +63,29 @@ def test_the_context_does_not_depend_on_the_face() -> None:
     seen = lenses().look(torch.stack([one, other]), AS_IT_IS, [CONTEXT, WHOLE])
     assert torch.equal(seen[CONTEXT].rows[0], seen[CONTEXT].rows[1])
     assert not torch.allclose(seen[WHOLE].rows[0], seen[WHOLE].rows[1])
+
+
+class Describes:
+    """Says how a face's colour differs from grey; it sees faces alone."""
+
+    name = "describes"
+    heads: ClassVar[Mapping[str, ToyHead]] = {"colour": ToyHead("continuous", ("r", "g", "b"))}
+
+    def predict_faces(self, images: Tensor, landmarks: Tensor) -> Mapping[str, Tensor]:
+        assert landmarks.shape == (len(images), 5, 2)
+        return {"colour": images[:, :, 12:20, 12:20].mean((2, 3))}
+
+
+def test_how_a_face_is_described_is_one_more_matcher() -> None:
+    eyes = Lenses(SeesColour(), [*lenses().recognizers.values()], None, VIEWS, Describes())
+    assert eyes.others == (DESCRIPTION,)
+    seen = eyes.look(colours(RED, BLACK, GREEN), AS_IT_IS, [DESCRIPTION])[DESCRIPTION]
+    assert not seen.rows[1].any()  # no face
+    assert float(seen.rows[0] @ seen.rows[0]) == pytest.approx(1)
+    assert float(seen.rows[0] @ seen.rows[2]) < 0
+    entry = eyes.enrol(colours(RED, RED), AS_IT_IS, [DESCRIPTION])[DESCRIPTION]
+    assert float(entry @ seen.rows[0]) == pytest.approx(1, abs=1e-4)
+    assert not eyes.look(colours(BLACK), AS_IT_IS, [DESCRIPTION])[DESCRIPTION].rows.any()
 
 
 def test_a_gallery_entry_is_the_mean_of_a_persons_photos() -> None:

@@ -59,7 +59,8 @@ def test_all_tiers_then_again_without_any_training(
     found = run(out, kit, TIERS)
     assert [each.tier for each in found] == list(TIERS)
     assert {(each.people, each.gallery, each.arm) for each in found} == {(2, 5, "none")}
-    assert any("leaked" in tried.attack for tried in found[-1].tried)
+    sources = ("leaked pictures", f"{attack.EVERYTHING} pictures")
+    assert all(any(f"; {source}" in tried.attack for tried in found[-1].tried) for source in sources)
 
     file = campaign(out, kit, TIERS).file("none")
     stored = file.read_text()

@@ -1,4 +1,4 @@
-"""What an attacker sees with: recognisers, a network for whole pictures, the context without faces."""
+"""What an attacker sees with: recognisers, whole pictures, the context without faces, descriptions."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from visard.attacks.views import AS_IT_IS, View
-from visard.audit.inputs import Judge
+from visard.audit.inputs import AttributeModel, Judge
+from visard.audit.observe import described
 from visard.faces.alignment import align
 from visard.faces.detector import Detector, Face
 from visard.faces.recognizer import Recognizer
 from visard.metrics.identity_similarity import reference_embedding
 
-WHOLE, CONTEXT = "whole picture", "context"
+WHOLE, CONTEXT, DESCRIPTION = "whole picture", "context", "description"
 MASK_MARGIN = 0.15
 """How far beyond the detected box a face is masked, as a share of the box."""
 
@@ -85,7 +86,7 @@ class Lenses:
     """Eyes for pictures.
 
     encoder: sees whole pictures (B, 3, H, W) -> (B, D), and the context once the face is masked. views:
-    preprocessing by name, `AS_IT_IS` among them.
+    preprocessing by name, `AS_IT_IS` among them. describer: says how a face differs from the average.
     """
 
     def __init__(
@@ -94,14 +95,18 @@ class Lenses:
         recognizers: Sequence[Judge],
         encoder: nn.Module | None,
         views: Mapping[str, View],
+        describer: AttributeModel | None = None,
         batch: int = 16,
     ) -> None:
-        self.detector, self.encoder, self.batch = detector, encoder, batch
+        self.detector, self.encoder, self.describer, self.batch = detector, encoder, describer, batch
         self.recognizers = {each.name: each for each in recognizers}
         self.probes = dict(self.recognizers)
         """By which pictures are seen; a fine-tuned one stands before its original, which sees the gallery."""
         self.faces: Sequence[str] = tuple(self.recognizers)
-        self.others: Sequence[str] = () if encoder is None else (WHOLE, CONTEXT)
+        self.others: Sequence[str] = (
+            *((WHOLE, CONTEXT) if encoder is not None else ()),
+            *((DESCRIPTION,) if describer is not None else ()),
+        )
         self.preprocess = views
         self.views: Sequence[str] = tuple(views)
 
@@ -165,6 +170,11 @@ class Lenses:
         return _spread(features, usable, len(faces))
 
     def _pictures(self, name: str, pictures: Tensor, faces: Sequence[Face | None]) -> Sight:
+        if name == DESCRIPTION and self.describer is not None:
+            usable, landmarks = _landmarks(faces)
+            if not usable:
+                return _nothing(len(faces))
+            return _spread(described(self.describer, pictures[usable], landmarks), usable, len(faces))
         if self.encoder is None:
             raise ValueError(f"there is no matcher {name!r}")
         if name == WHOLE:

@@ -16,11 +16,11 @@ from visard.storage import atomic_write, finite
 
 MEANING = {
     "T0": "one picture, the best of the recognisers that took no part in training",
-    "T1": "recognisers, a matcher of whole pictures and the context without the face, alone and together",
+    "T1": "recognisers, a matcher of whole pictures, the context, descriptions of faces, alone and together",
     "T2": "preprocessing, restoration and purification of the pictures",
     "T3": "several of a person's published pictures together",
     "T4": "maps, a comparator and a fine-tuned recogniser learned from other people's models",
-    "T5": "more pictures, of more prompts, drawn from a leaked model file",
+    "T5": "more pictures, of more prompts, drawn from a leaked model file; alone and beside the published",
 }
 TIERS = tuple(MEANING)
 RISE = 0.05

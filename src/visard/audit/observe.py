@@ -68,10 +68,7 @@ def observe(
             for judge in instruments.judges:
                 embeddings[judge.name].append(_unit(judge.embed_faces(crops, landmarks)))
             if attributes and instruments.describer is not None:
-                described = _quantities(
-                    instruments.describer, _predictions(instruments.describer, crops, landmarks)
-                )
-                descriptions.append(torch.stack([values for _, values in described], 1))
+                descriptions.append(described(instruments.describer, crops, landmarks))
             for model in instruments.regressors if attributes else ():
                 predictions = _predictions(model, crops, landmarks)
                 for name, values in _distributions(model, predictions):
@@ -89,6 +86,12 @@ def observe(
         landmarks=torch.cat(points) if points else torch.empty(0, 5, 2),
         descriptions=torch.cat(descriptions) if descriptions else torch.empty(0, 0),
     )
+
+
+def described(describer: AttributeModel, images: Tensor, landmarks: Tensor) -> Tensor:
+    """(B, Q) all the quantities a describer reads from pictures and their landmarks."""
+    quantities = _quantities(describer, _predictions(describer, images, landmarks))
+    return torch.stack([values for _, values in quantities], 1)
 
 
 def _unit(embeddings: Tensor) -> Tensor:

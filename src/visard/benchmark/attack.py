@@ -17,7 +17,7 @@ from torch import Tensor
 
 from visard import pool
 from visard.attacks import PUBLISHED, AttackSettings, AttackTier, Knowledge, Known, Lenses, attack
-from visard.attacks.inputs import Pictures, Source
+from visard.attacks.inputs import Pictures, Source, read
 from visard.attacks.purification import backbone_views
 from visard.attacks.result import LEARNED, up_to
 from visard.attacks.stored import keep, kept
@@ -44,10 +44,13 @@ from visard.personalization.record import key_digest
 from visard.progress import Progress, silent
 
 WHOLE = job.Slice()
-RULES = 3
+RULES = 4
 """Raised when attacks come to other figures from the same pictures: what was found before is found anew."""
 MODEL_FILE = "T5"
 """The tier that has the model file; arms that words alone make have none."""
+
+EVERYTHING = "published and leaked"
+"""The source of all there is of a person at that tier."""
 
 T = TypeVar("T")
 
@@ -291,7 +294,8 @@ class Campaign:
         sources: dict[str, Source] = {PUBLISHED: partial(_published, unit, self.protocol, home)}
         if self._leaks and leak is not None:
             files = self._taps().files(leak)
-            sources |= {name: partial(read_pictures, each) for name, each in files.items()}
+            leaked = {name: partial(read_pictures, each) for name, each in files.items()}
+            sources |= leaked | {EVERYTHING: partial(_together, [*sources.values(), *leaked.values()])}
         return sources
 
     def _leak(self, unit: Unit, own: bool = False) -> Leak | None:
@@ -330,7 +334,8 @@ class Campaign:
         """What the attacker sees with, and how."""
         kit = open_kit(self.kit)
         rows = [row for row in kit.contents.recognizers if row.role == "judge"]
-        others = (kit.contents.detector, kit.contents.landmarks, kit.contents.matcher)
+        contents = kit.contents
+        others = (contents.detector, contents.landmarks, contents.matcher, contents.describer)
         return [[kit.digest(row.file), said(row)] for row in (*rows, *others) if row is not None]
 
 
@@ -392,7 +397,8 @@ class Assault:
 
 def lenses(kit: Kit) -> Lenses:
     """What an attacker with a kit's held-out models, and its undefended base model, sees with."""
-    return Lenses(kit.detector(), kit.judges(), kit.matcher(), VIEWS | backbone_views(kit.backbone()))
+    views = VIEWS | backbone_views(kit.backbone())
+    return Lenses(kit.detector(), kit.judges(), kit.matcher(), views, kit.describer())
 
 
 def _report(
@@ -411,6 +417,10 @@ def _published(unit: Unit, protocol: Protocol, home: Path) -> Tensor:
     """Picture for picture of each prompt: a few of them together are of several prompts."""
     pictures = list(UnitJob(unit, protocol, home).pictures().values())
     return torch.stack(pictures, 1).flatten(0, 1)
+
+
+def _together(sources: Sequence[Source]) -> Tensor:
+    return torch.cat([read(source) for source in sources])
 
 
 def _clean(out: Path, unit: Unit, side: int) -> Source:
