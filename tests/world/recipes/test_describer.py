@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,13 @@ import torch
 from torch import Tensor
 
 from support.tiny import tiny_pipeline
+from visard.audit.observe import observe
+from visard.benchmark.people import load_photos
 from visard.diffusion.backbone import Backbone
 from visard.faces.recognizer import InputSpec
 from visard.faces.regressor import FaceRegressor, Head, RegressorRow
+from visard.kits import open_kit
+from visard.progress import silent
 from visard.world.dataset import Pictures
 from visard.world.people import person
 from visard.world.recipes import Job, build, describer
@@ -22,9 +26,11 @@ from visard.world.recipes.describer import HEAD, QUANTITIES
 
 
 @pytest.fixture(autouse=True)
-def few_people(monkeypatch: pytest.MonkeyPatch) -> None:
+def few_people(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An average over forty people instead of thousands."""
     monkeypatch.setattr(describer, "EVERYBODY", 40)
+    describer.average.cache_clear()
+    yield
     describer.average.cache_clear()
 
 
@@ -93,3 +99,20 @@ def test_the_describer_trains_ships_and_is_measured(
     )
     assert loaded(torch.zeros(1, 3, 96, 96))[HEAD].shape == (1, len(QUANTITIES))
     assert {"colouring: R²", "hair: R², through the autoencoder"} <= set(scores)
+
+
+def test_the_shipped_describer_knows_strangers_of_the_gallery_again() -> None:
+    """Two photos each of people whom it has not seen: a person's other one is the most alike."""
+    kit = open_kit()
+    shipped = kit.describer()
+    assert shipped is not None
+    assert shipped.heads[HEAD].outputs == QUANTITIES
+    assert kit.gallery is not None
+    folders = sorted(kit.gallery.iterdir())[:24]
+    photos = torch.cat([load_photos(folder, 128) for folder in folders])
+    seen = observe(photos, kit.instruments(), attributes=True, batch=16, stage="", progress=silent)
+    owner = np.arange(len(folders)).repeat(2)[seen.has_face.numpy()]
+    found = describer.alike(seen.descriptions, owner)
+    assert found["similarity to the person's other pictures"] > 0.6
+    assert abs(found["similarity to strangers"]) < 0.1
+    assert found["strangers above the person's own median"] < 0.02
