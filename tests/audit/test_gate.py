@@ -63,7 +63,7 @@ def test_where_people_are_described_words_do_not_decide() -> None:
     seen: Any = SimpleNamespace(lift=Lift(0.3, UP, 0.3, UP, 0.5))
     found = verdict(faces=NEITHER, every=NEITHER, photos=-0.01, appearance=seen)
     assert found.passed
-    assert "by how people are described" in found.sentence
+    assert "by how its faces are described" in found.sentence
     lost: Any = SimpleNamespace(lift=Lift(0.3, UP, 0.1, NEITHER, 0.5))  # faces destroyed
     assert not verdict(appearance=lost).passed
     alone: Any = SimpleNamespace(lift=None)

@@ -15,7 +15,7 @@ SHOWN = {
     True: "it shows more of the person than attributes alone",
     False: "it is not shown to resemble the person more than attributes alone",
 }
-APPEARANCE, ATTRIBUTES = "by how people are described", "by attributes that agree"
+APPEARANCE, ATTRIBUTES = "by how its faces are described", "by attributes that agree"
 """What resemblance was judged by: the finer measure where the kit has it."""
 
 
