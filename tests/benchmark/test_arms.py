@@ -52,6 +52,7 @@ def noise(count: int = 2) -> Tensor:
         ("attributes", Arm("attributes", "prompted")),
         ("pixelate-8", Arm("pixelate-8", "covered", of="none", method="pixelate", strength=8)),
         ("blur-2.5", Arm("blur-2.5", "covered", of="none", method="blur", strength=2.5)),
+        ("strength-0.50", Arm("strength-0.5", "weakened", of="none", strength=0.5)),
         ("strangers", Arm("strangers", "exchanged", of="none")),
         ("strangers-0.3", Arm("strangers-0.3", "exchanged", of="0.3")),
         ("strangers-simac+clean", Arm("strangers-simac+clean", "exchanged", of="simac+clean")),

@@ -145,9 +145,9 @@ def test_whoever_has_a_partner_keeps_it(bench: Path, protocol: Protocol, kit: st
 
 
 def test_a_model_draws_again_at_another_guidance(bench: Path, protocol: Protocol, kit: str) -> None:
-    """At its own it draws the same pictures; models stay where another arm draws from them."""
+    """At its own, or at full strength, it draws the same pictures; models stay where it is asked for."""
     own, other = f"none@{protocol.settings.prior.guidance:g}", "none@9"
-    asked = replace(JOB, people=(7,), arms=("none", own, other), seeds=(1,))
+    asked = replace(JOB, people=(7,), arms=("none", own, other, "strength-1", "strength-0.2"), seeds=(1,))
     again(bench, protocol, kit, asked)
     assert UnitJob(Unit(7, other, 1), protocol, bench).drawn_by == Unit(7, "none", 1)
 
@@ -159,7 +159,8 @@ def test_a_model_draws_again_at_another_guidance(bench: Path, protocol: Protocol
             for index in range(SAMPLING.pictures)
         ]
 
-    assert drawn(own) == drawn("none") != drawn(other)
+    assert drawn(own) == drawn("strength-1") == drawn("none") != drawn(other)
+    assert drawn("none") != drawn("strength-0.2") != drawn(other)
 
 
 def test_a_model_that_is_gone_does_not_draw_again(bench: Path, protocol: Protocol, kit: str) -> None:

@@ -136,6 +136,10 @@ def test_where_people_are_described_that_decides_and_not_the_words() -> None:
         figures[arm] |= {"appearance": described, "appearance_all": described}
     (gate, *_), (early,) = (remarks(CATALOGUE[name], measured(figures, {})) for name in ("controls", "early"))
     assert gate.passed is early.passed is True
+    figures["strength-0.5"] = {"similarity": 0.3, "appearance": 0.65}
+    (early,) = remarks(CATALOGUE["early"], measured(figures, {}))
+    assert early.passed is False
+    assert "at strength 0.5 its appearance is +0.05" in early.measured
     assert "appearance +0.20" in gate.measured
     figures["0.1"]["appearance_all"] = 0.3  # by destroying faces
     assert remarks(CATALOGUE["controls"], measured(figures, {}))[0].passed is False

@@ -9,6 +9,7 @@ LINKAGE = {"rank 1": RANK_1, "rank 1, described": RANK_1_DESCRIBED, "D_sys": D_S
 ALL = QUALITY | OURS | LINKAGE
 BOTH = (PHOTO, DSLR)
 EARLY_STEPS = (50, 100, 150, 200, 300, 450)
+STRENGTHS = (0.3, 0.4, 0.5, 0.6, 0.8)
 
 CONTROLS = Table(
     "controls",
@@ -34,8 +35,15 @@ CONTROLS = Table(
 
 EARLY = Table(
     "early",
-    "Undefended models of fewer steps: which of them is as useful as the defended one?",
-    rows((UNDEFENDED, DIAL[0], *((f"Trained for {steps} steps", f"early-{steps}") for steps in EARLY_STEPS))),
+    "Undefended models of fewer steps, or turned down: is one of them as useful as the defended one?",
+    rows(
+        (
+            UNDEFENDED,
+            DIAL[0],
+            *((f"Trained for {steps} steps", f"early-{steps}") for steps in EARLY_STEPS),
+            *((f"Strength {strength}", f"strength-{strength}") for strength in STRENGTHS),
+        )
+    ),
     (),
     over(BOTH, ALL),
     split=DEV,

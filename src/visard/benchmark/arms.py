@@ -22,36 +22,46 @@ from visard.errors import InputError
 from visard.faces.detector import Detector
 from visard.faces.regressor import FaceRegressor
 
-ATTRIBUTES, STRANGERS = "attributes", "strangers"
+ATTRIBUTES, STRANGERS, STRENGTH = "attributes", "strangers", "strength"
 
 
 @dataclass(frozen=True)
 class Arm:
     """One row. kind: "trained" with `settings`; "prompted"; the others change arm `of`, by `strength`.
 
-    "covered" and "exchanged" change its pictures; "redrawn" has new ones of its models.
+    "covered" and "exchanged" change its pictures; "redrawn" has new ones of its models, "weakened" of what is
+    left of these models' training.
     """
 
     name: str
-    kind: Literal["trained", "prompted", "covered", "exchanged", "redrawn"]
+    kind: Literal["trained", "prompted", "covered", "exchanged", "redrawn", "weakened"]
     settings: Mapping[str, Any] = field(default_factory=dict)
     of: str = ""
     method: str = ""
     strength: float = 0.0
+
+    @property
+    def draws(self) -> bool:
+        """Whether it draws from the models of another arm."""
+        return self.kind in ("redrawn", "weakened")
 
 
 def arm(name: str) -> Arm:
     """The arm a name stands for. Raises InputError.
 
     "none", a value of rho, a variant such as "early-N"; "attributes"; "pixelate-N" and "blur-N" of the
-    undefended pictures, N as in `posthoc`. Of whatever arm `methods.find_method` knows there are two more:
-    for "ARM@G" see `redrawn`, for "strangers" and "strangers-ARM" `exchanged`.
+    undefended pictures, N as in `posthoc`; "strength-S" of the undefended models. Of whatever arm
+    `methods.find_method` knows there are two more: for "ARM@G" see `redrawn`, for "strangers" and
+    "strangers-ARM" `exchanged`.
     """
     kind, _, rest = name.partition("-")
     if name == ATTRIBUTES:
         return Arm(name, "prompted")
     if kind in COVERS:
         return Arm(name, "covered", of=NONE, method=kind, strength=_number(name, rest))
+    if kind == STRENGTH:
+        strength = _number(name, rest)
+        return Arm(f"{STRENGTH}-{strength:g}", "weakened", of=NONE, strength=strength)
     if name != NONE and find_variant(name) is None:
         _number(name, name)
     return Arm(name, "trained", arm_settings(name))

@@ -53,7 +53,7 @@ class Job:
     @property
     def keeps_models(self) -> bool:
         """Whether models stay where they are trained: because it is asked, or because an arm draws again."""
-        return self.keep_models or any(find_method(arm).arm.kind == "redrawn" for arm in self.arms)
+        return self.keep_models or any(find_method(arm).arm.draws for arm in self.arms)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ ARMS = {
     "attributes": "nothing trained: the base model, told in words what the person looks like",
     "pixelate-N, blur-N": "the pictures of none with the faces covered",
     "strangers, strangers-ARM": "another person's pictures of none, or of ARM: linked by chance alone",
+    "strength-S": "the models of none with S times what training changed, as a LoRA turned down",
     "ARM@G": "what the models of a trained arm draw at guidance G",
 }
 """Names that an arm may have, as they are written, and what each stands for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from visard.benchmark.ablations import GUIDANCE
 from visard.benchmark.acceptance import HIGH, LOW, MEDIUM, UNMEASURED, Check, below, every, keeps_faces, rises
@@ -26,7 +26,8 @@ from visard.benchmark.table import (
     Table,
 )
 
-EARLY = "early-"
+CHEAPER = {"early-": "after {} steps", "strength-": "at strength {}"}
+"""Arms that lower similarity without a defence, by how their names begin, and how to say which."""
 
 
 def remarks(table: Table, measured: Measures) -> list[Check]:
@@ -135,20 +136,19 @@ def _resemblance(measured: Measures, arm: str) -> tuple[Figure, Figure]:
 
 
 def _as_useful(measured: Measures) -> Iterator[Check]:
-    """No undefended model that stopped early is as useful as the defended one and linked as little.
+    """No undefended model that stopped early, or was turned down, is as useful and linked as little.
 
     One that is not shown to resemble less leaves it open; only one shown to resemble as much can fail it.
     """
     seen, _ = _resemblance(measured, HIGH)
     demand = (
-        f"no undefended model of fewer steps shows as much of the person as rho = {HIGH} ({seen.key}) and "
-        "has as low an ISM"
+        f"no undefended model, of fewer steps or turned down, shows as much of the person as rho = {HIGH} "
+        f"({seen.key}) and has as low an ISM"
     )
-    stops = sorted(int(arm.removeprefix(EARLY)) for arm in measured.summary.arms if arm.startswith(EARLY))
     known, found = False, list[tuple[bool | None, str]]()
-    for steps in stops:
-        useful = measured.difference(f"{EARLY}{steps}", HIGH, seen)
-        lower = measured.difference(HIGH, f"{EARLY}{steps}", ISM)
+    for arm, which in _cheaper(measured.summary.arms):
+        useful = measured.difference(arm, HIGH, seen)
+        lower = measured.difference(HIGH, arm, ISM)
         if useful is None or lower is None:
             continue
         known = True
@@ -158,8 +158,7 @@ def _as_useful(measured: Measures) -> Iterator[Check]:
         if verdict is False and useful.low < 0:
             verdict = None
         text = (
-            f"after {steps} steps its {seen.key} is {useful.signed(2)} "
-            f"and the defence's ISM {lower.signed(2)} beside it"
+            f"{which} its {seen.key} is {useful.signed(2)} and the defence's ISM {lower.signed(2)} beside it"
         )
         found.append((verdict, text))
     if not known:
@@ -168,6 +167,17 @@ def _as_useful(measured: Measures) -> Iterator[Check]:
     whole = every([verdict for verdict, _ in found])
     said = [text for verdict, text in found if verdict is whole]
     yield Check(demand, said[0] if said else "all of them show less", whole)
+
+
+def _cheaper(arms: Iterable[str]) -> list[tuple[str, str]]:
+    """Those of the arms that are cheaper than a defence, from the weakest, and which they are in words."""
+    found = [
+        (float(arm.removeprefix(start)), arm, words.format(arm.removeprefix(start)))
+        for start, words in CHEAPER.items()
+        for arm in arms
+        if arm.startswith(start)
+    ]
+    return [(arm, words) for _, arm, words in sorted(found, key=lambda each: (each[0] < 1, each[0]))]
 
 
 SHAPES: Mapping[str, Callable[[Measures], Iterator[Check]]] = {

@@ -25,13 +25,14 @@ from visard.benchmark.result import write_result
 from visard.budget import Budget
 from visard.diffusion.backbone import Backbone
 from visard.diffusion.sampling import generate
+from visard.diffusion.strength import weaken
 from visard.errors import InputError
 from visard.faces.detector import Detector
 from visard.faces.recognizer import Recognizer
 from visard.images import read_image, save_image, to_tensor
 from visard.kits import Kit
 from visard.metrics.lpips import Lpips
-from visard.models import load_model
+from visard.models import Personalized, load_model
 from visard.personalization import personalize
 from visard.personalization.record import RUN_FILE, library_versions
 from visard.progress import Progress, silent
@@ -121,6 +122,8 @@ class UnitJob:
         arm = self.method.arm
         if arm.kind == "redrawn":
             return self._draw(load_model(self._source_model(), kit).backbone, arm.strength)
+        if arm.kind == "weakened":
+            return self._draw_weakened(kit)
         if arm.kind == "prompted":
             settings, backbone = self.settings, kit.backbone()
             guidance = self.protocol.sampling.guidance
@@ -252,9 +255,20 @@ class UnitJob:
         atomic_write(self.folder / CHANGE_FILE, json.dumps(whole).encode())
 
     def generate(self, kit: Kit) -> None:
-        """Sample from the unit's own model, at the guidance that suits it unless the protocol has one."""
-        loaded, guidance = load_model(self.run_folder, kit), self.protocol.sampling.guidance
-        self._draw(loaded.backbone, loaded.guidance if guidance is None else guidance)
+        """Sample from the unit's own model."""
+        loaded = load_model(self.run_folder, kit)
+        self._draw(loaded.backbone, self._guidance(loaded))
+
+    def _draw_weakened(self, kit: Kit) -> None:
+        """Sample from what is left of another arm's training."""
+        loaded = load_model(self._source_model(), kit)
+        weaken(loaded.backbone, kit.backbone(), self.method.arm.strength)
+        self._draw(loaded.backbone, self._guidance(loaded))
+
+    def _guidance(self, loaded: Personalized) -> float:
+        """The protocol's, or what suits the model."""
+        guidance = self.protocol.sampling.guidance
+        return loaded.guidance if guidance is None else guidance
 
     def _draw(self, backbone: Backbone, guidance: float) -> None:
         """Sample the prompts that are not whole; all pictures of one together, so that they are the same."""
