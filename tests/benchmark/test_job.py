@@ -163,6 +163,27 @@ def test_a_model_draws_again_at_another_guidance(bench: Path, protocol: Protocol
     assert drawn("none") != drawn("strength-0.2") != drawn(other)
 
 
+def test_scoring_anew_leaves_the_models_that_were_kept(bench: Path, protocol: Protocol, kit: str) -> None:
+    asked = replace(JOB, people=(7,), arms=("none",), seeds=(2,), keep_models=True)
+    again(bench, protocol, kit, asked)
+    work = UnitJob(Unit(7, "none", 2), protocol, bench)
+    result = json.loads((work.folder / "result.json").read_text())
+    (work.folder / "result.json").write_text(json.dumps(result | {"scoring": -1}))
+    again(bench, protocol, kit, replace(asked, keep_models=False))
+    after = json.loads((work.folder / "result.json").read_text())
+    assert (after["scores"], after["scoring"]) == (result["scores"], result["scoring"])
+    assert work.has_model
+
+
+def test_a_kit_with_another_describer_does_not_score(bench: Path, protocol: Protocol, kit: str) -> None:
+    described = replace(protocol, scored_by={"describer": "of another kit"})
+    described.claim(bench)
+    with pytest.raises(InputError, match="describer of the kit small is not the one"):
+        Workshop(bench, kit)
+    protocol.claim(bench)
+    Workshop(bench, kit)
+
+
 def test_a_model_that_is_gone_does_not_draw_again(bench: Path, protocol: Protocol, kit: str) -> None:
     with pytest.raises(TrainingError, match=r"model of person 7 is gone, and none@9 draws from it"):
         again(bench, protocol, kit, replace(JOB, people=(7,), arms=("none@9",)))

@@ -45,13 +45,21 @@ def test_the_person_is_described_alike_and_named_and_a_stranger_is_not(world: To
 def test_a_lost_face_is_not_named(world: ToyWorld) -> None:
     person, usefulness = world.person(), looking()
     clean = world.photos(person, 4)
-    usefulness.enroll(blank(2), torch.tensor([0, 1]))  # strangers without a face are not enrolled
+    usefulness.enroll(world.strangers(3, 1).photos, torch.tensor([0, 1, 2]))
     half = scores(usefulness, clean, torch.cat([world.photos(person, 3), blank(3)]))
     assert half["rank_1_described"] == 0.5
     assert half["appearance"] > 0.8
     none = scores(usefulness, clean, blank(2))
     assert none["appearance"] is None
     assert none["rank_1_described"] == 0.0
+
+
+def test_among_nobody_nobody_is_named(world: ToyWorld) -> None:
+    usefulness = looking()
+    usefulness.enroll(blank(2), torch.tensor([0, 1]))  # strangers without a face are not enrolled
+    found = scores(usefulness, *(world.photos(world.person(), 4) for _ in range(2)))
+    assert found["appearance"] is not None
+    assert found["rank_1_described"] is None
 
 
 def test_without_a_describer_nothing_is_said_of_appearance(world: ToyWorld) -> None:

@@ -7,7 +7,7 @@ is drawn from leaked ones, and the attack on each arm are units of work: a stopp
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,7 +35,7 @@ from visard.benchmark.people import (
     world_camera,
     world_people,
 )
-from visard.benchmark.protocol import Protocol, Unit, parse_arms, said, with_sources
+from visard.benchmark.protocol import Protocol, Unit, parse_arms, said, scored_by, with_sources
 from visard.benchmark.table import DEV
 from visard.benchmark.unit import UnitJob
 from visard.errors import InputError
@@ -166,7 +166,7 @@ class Campaign:
 
     @cached_property
     def protocol(self) -> Protocol:
-        return Protocol.of(self.out)
+        return replace(Protocol.of(self.out), scored_by=scored_by(open_kit(self.kit)))
 
     @property
     def own(self) -> Path:

@@ -180,7 +180,7 @@ class Unit:
         return protocol.settings.with_preset(arm_settings(self.arm)).with_preset({"seed": self.run_seed})
 
     def key(self, protocol: Protocol) -> str:
-        """A digest of all that the unit's scores depend on."""
+        """A digest of all that the unit's scores depend on, but for the models of `Protocol.scored_by`."""
         seeds = [self.run_seed, *map(self.sampling_seed, protocol.sampling.prompts)]
         whole = {"protocol": protocol.identity, "unit": asdict(self), "seeds": seeds, "rules": RULES}
         if not is_rho(self.arm) and self.arm != NONE:  # what those two mean is written in stone
@@ -215,7 +215,7 @@ def build_protocol(
 
 
 def models_of(kit: Kit) -> dict[str, str]:
-    """The models of a kit that a unit's pictures or scores depend on: name -> digest of the weights."""
+    """The models of a kit that a unit's pictures depend on, and all but `scored_by`: name -> digest."""
     contents = kit.contents
     seeing = (*contents.recognizers, contents.detector, contents.landmarks, *contents.regressors)
     files = {row.name: row.file for row in seeing if row is not None}
@@ -226,9 +226,9 @@ def models_of(kit: Kit) -> dict[str, str]:
 
 
 def scored_by(kit: Kit) -> dict[str, str]:
-    """The models of a kit that scores depend on, and pictures do not: name -> digest of the weights."""
+    """The models of a kit that scores depend on, and pictures do not: name -> digest of weights and row."""
     row = kit.contents.describer
-    return {} if row is None else {row.name: kit.digest(row.file)}
+    return {} if row is None else {row.name: key_digest({ROWS: [kit.digest(row.file), said(row)]})}
 
 
 def rows_of(kit: Kit) -> dict[str, str]:

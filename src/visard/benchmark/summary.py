@@ -24,7 +24,7 @@ ALL_PROMPTS = "all prompts"
 """Mean of the prompts, person by person."""
 FSR, AGREEMENT, APPEARANCE = "fsr", "agreement", "appearance"
 OF_ALL = "_all"
-"""Of all pictures: one without a face resembles nobody."""
+"""Of all pictures: one without a face resembles nobody, and nothing is less than that."""
 OF_PHOTOS = "_of_photos"
 """The ceiling of a resemblance: a person's photos with one another; none where the kit cannot tell."""
 DRAWS = 2000
@@ -224,7 +224,7 @@ def _values(result: Result) -> Iterator[tuple[Series, str, Tensor]]:
                 yield ("", "", figure), prompt, _number(value)
         for figure in (AGREEMENT, APPEARANCE):
             if each.get(figure + OF_PHOTOS) is not None:
-                yield ("", "", figure + OF_ALL), prompt, _number(kept * (each[figure] or 0.0))
+                yield ("", "", figure + OF_ALL), prompt, _number(kept * max(0.0, each[figure] or 0.0))
     for role in ROLES:
         for name, scores in result.scores.get(role, {}).items():
             for prompt, figures in scores["prompts"].items():

@@ -41,17 +41,19 @@ class Usefulness:
 
     def enroll(self, photos: Tensor, owner: Tensor) -> None:
         """Describe the strangers a person is told from: photos (M, 3, H, W), owner (M,)."""
-        seen = self._look(photos)
+        describer = self.instruments.describer
+        if describer is None:
+            return
+        seen = self._look(photos, Instruments(self.detector, [], describer=describer))
         whose = owner[seen.has_face]
-        if seen.descriptions.numel():
-            self.strangers = [seen.descriptions[whose == who] for who in torch.unique(whose)]
+        self.strangers = [seen.descriptions[whose == who] for who in torch.unique(whose)]
 
     def score(self, clean: Tensor, pictures: Mapping[str, Tensor]) -> dict[str, dict[str, float | None]]:
         """Prompt -> mean over its faces; pictures and clean photos as `Panel.score` takes them.
 
         agreement: of the attributes with the photos', in [0, 1]; appearance: similarity to the photos as
-        described, in [-1, 1]; both of_photos: of each of these with the others. rank_1_described: how many of
-        the pictures are described most like the person, of all enrolled: whoever looks alike can be found.
+        described, in [-1, 1]; both of_photos: of each of these with the others. rank_1_described: share of
+        the pictures described most like the person, of all enrolled: whoever looks alike can be found.
         ser: 2 sigmoid(-mean distance under dropout). None without a face or an instrument.
         """
         photos = self._look(clean)
@@ -79,15 +81,15 @@ class Usefulness:
         if seen.faces:
             columns = [appearance_similarity(seen.descriptions, each) for each in everybody]
             similarities = torch.stack(columns, 1)
-        first = ranks(similarities, torch.zeros(seen.faces, dtype=torch.long))
         found["appearance"] = finite(float(similarities[:, 0].mean()))
-        found["rank_1_described"] = retrieval_rate(first, 1, seen.pictures)
+        if self.strangers:
+            first = ranks(similarities, torch.zeros(seen.faces, dtype=torch.long))
+            found["rank_1_described"] = retrieval_rate(first, 1, seen.pictures)
         return found
 
-    def _look(self, pictures: Tensor) -> Faces:
-        return observe(
-            pictures, self.instruments, attributes=True, batch=BATCH, stage="usefulness", progress=silent
-        )
+    def _look(self, pictures: Tensor, instruments: Instruments | None = None) -> Faces:
+        through = instruments or self.instruments
+        return observe(pictures, through, attributes=True, batch=BATCH, stage="usefulness", progress=silent)
 
     @torch.no_grad()
     def _quality(self, pictures: Tensor) -> float:

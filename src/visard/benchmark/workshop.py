@@ -9,15 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from visard.benchmark.people import load_strangers
-from visard.benchmark.protocol import Protocol, Unit
+from visard.benchmark.protocol import Protocol, Unit, scored_by
 from visard.benchmark.result import REDRAWN_FILE, SIMILARITIES_FILE, read_result, seconds_of
 from visard.benchmark.scoring import Panel
 from visard.benchmark.unit import UnitJob
 from visard.benchmark.usefulness import Usefulness
-from visard.errors import VisardError
+from visard.errors import InputError, VisardError
 from visard.kits import open_kit
 from visard.storage import claimed, save_tensors
 
@@ -52,6 +50,11 @@ class Workshop:
         self.trainer = open_kit(kit, self.protocol.device)
         self.protocol.require(self.trainer)
         self.examiner = self.trainer if self.protocol.device == "cpu" else open_kit(kit)
+        if scored_by(self.examiner) != self.protocol.scored_by:
+            raise InputError(
+                f"The describer of the kit {self.trainer.name} is not the one these units are scored by.",
+                "Give the kit that the benchmark was begun with, or begin it again with this one.",
+            )
 
     def __call__(self, unit: Unit) -> None:
         """Do what is left of the unit.
@@ -68,6 +71,7 @@ class Workshop:
         job.describe()
         seconds: dict[str, float] = {}
         made: dict[str, float] = {} if job.begun else seconds  # what was left says nothing of the whole
+        kept = self.keep_models
         if job.missing_pictures():
             if job.method.arm.kind == "trained":
                 with _timed(made, "train"):
@@ -79,7 +83,8 @@ class Workshop:
                     job.make_pictures(self.trainer)
         else:
             seconds |= seconds_of(job.unit, self.protocol, self.out)
-        if not self.keep_models:
+            kept |= bool(seconds)  # a finished unit is scored anew: whoever made it said what becomes of it
+        if not kept:
             job.delete_model()
         with _timed(seconds, "score"):
             scores = self._examined(job)
@@ -92,32 +97,23 @@ class Workshop:
 
     def _examined(self, job: UnitJob) -> dict[str, Any]:
         clean, pictures = job.clean_photos, job.pictures()
-        found = self.panel.score(clean, pictures)
-        for prompt, figures in self.usefulness.score(clean, pictures).items():
+        panel, usefulness = self.observers
+        found = panel.score(clean, pictures)
+        for prompt, figures in usefulness.score(clean, pictures).items():
             found.report["prompts"][prompt] |= figures
         save_tensors(job.folder / SIMILARITIES_FILE, found.similarities, {})
         save_tensors(job.folder / REDRAWN_FILE, found.redrawn, {})
         return found.report
 
     @cached_property
-    def panel(self) -> Panel:
-        """The recognisers and the gallery: the same for all units, looked at once."""
-        kit = self.examiner
-        return Panel(kit.detector(), kit.judges(), kit.surrogates(), *self.strangers)
-
-    @cached_property
-    def usefulness(self) -> Usefulness:
-        """What the kit can tell of resemblance and quality."""
-        kit = self.examiner
-        readers = list(kit.regressors().values())
-        found = Usefulness(kit.detector(), readers, kit.judges(), kit.describer())
-        found.enroll(*self.strangers)
-        return found
-
-    @cached_property
-    def strangers(self) -> tuple[Tensor, Tensor]:
-        """Photos of the gallery, as large as the pictures, and whose each is."""
-        return load_strangers(self.out, self.protocol.lineup, self.examiner.backbone().resolution)
+    def observers(self) -> tuple[Panel, Usefulness]:
+        """What judges all units, and what sees of what use they are; the gallery is looked at once."""
+        kit, detector = self.examiner, self.examiner.detector()
+        strangers = load_strangers(self.out, self.protocol.lineup, kit.backbone().resolution)
+        panel = Panel(detector, kit.judges(), kit.surrogates(), *strangers)
+        usefulness = Usefulness(detector, list(kit.regressors().values()), kit.judges(), kit.describer())
+        usefulness.enroll(*strangers)
+        return panel, usefulness
 
 
 @contextmanager
