@@ -85,7 +85,7 @@ class KitFile:
     backbone: a model folder beside the file, a hub id or an alias. gallery: photos of strangers, a folder
     for each. features: the network behind FID and KID. matcher: the one behind picture similarity;
     captions: CLIP, for prompt agreement; perceptual: LPIPS, for diversity. describer: says how a face differs
-    from the average, for appearance.
+    from the average person, in standard deviations over people, for appearance.
     landmarks: the regressor that refines the detector's. brisque: a trained model of naturalness.
     personalization, protection: settings that suit the kit; a run's own come on top.
     sha256: file -> digest it must have.
@@ -177,6 +177,11 @@ class Kit:
     def describer(self) -> FaceRegressor | None:
         """What says how a face differs from the average person's, if the kit has it."""
         row = self.contents.describer
+        if row is not None and any(head.kind != "continuous" for head in row.heads):
+            raise ModelError(
+                f"The describer {row.name} has heads that are not continuous.",
+                "It says how far a face lies from the average; attributes go into [[regressors]].",
+            )
         return None if row is None else self._load(row, FaceRegressor.load).to(self.device)
 
     def features(self) -> Encoder | None:

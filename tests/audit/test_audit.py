@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from support.toys import blank
 from visard.audit import (
     AuditResult,
     AuditSettings,
@@ -16,6 +17,7 @@ from visard.audit import (
     Strangers,
     audit,
     audit_people,
+    render_report,
 )
 from visard.audit.accounting import account
 from visard.errors import InputError
@@ -406,3 +408,28 @@ def test_input_errors_say_what_to_do(world, instruments, settings) -> None:
         with pytest.raises(InputError, match=words) as caught:
             audit(pictures, reference, strangers, instruments, settings=settings)
         assert caught.value.advice
+
+
+def test_appearance_where_faces_are_missing(world, instruments) -> None:
+    """Two people, an arm without the second one's face, and one without any; a lost face resembles nobody."""
+    people = [world.person(), world.person()]
+    references = [world.photos(each, 4) for each in people]
+    arms = {
+        "none": [world.photos(each, 3) for each in people],
+        "half": [world.photos(people[0], 3), blank(3)],
+        "gone": [blank(3), blank(3)],
+        "attributes": [world.photos(-each, 3) for each in people],
+    }
+    shown = [
+        Person(photos, {arm: pictures[index] for arm, pictures in arms.items()})
+        for index, photos in enumerate(references)
+    ]
+    settings = AuditSettings(draws=50, null_draws=10)
+    result = audit_people(shown, world.strangers(), instruments, settings=settings)
+    none, half, gone, words = (arm.resemblance.appearance for arm in result.arms)
+    assert none.pictures.value == pytest.approx(half.pictures.value, abs=0.1)
+    assert math.isnan(gone.pictures.value)
+    assert words.pictures.value < -0.5
+    assert half.lift.overall == pytest.approx(half.pictures.value / 2, abs=0.05)  # words count as 0
+    assert gone.lift.overall == pytest.approx(0.0)
+    assert render_report(result)

@@ -59,6 +59,14 @@ def test_where_words_agree_as_often_as_photos_it_does_not_tell() -> None:
     assert "not even real photos" in found.sentence
 
 
+def test_what_is_not_known_is_not_said_of_photos() -> None:
+    """A single reference photo, or no face by attributes alone."""
+    found = verdict(photos=float("nan"))
+    assert (found.resembles_more, found.passed) == (None, False)
+    assert "is not known" in found.sentence
+    assert "not even" not in found.sentence
+
+
 def test_where_people_are_described_words_do_not_decide() -> None:
     seen: Any = SimpleNamespace(lift=Lift(0.3, UP, 0.3, UP, 0.5))
     found = verdict(faces=NEITHER, every=NEITHER, photos=-0.01, appearance=seen)

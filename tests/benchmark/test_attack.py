@@ -17,6 +17,7 @@ import pytest
 from support.bench import JOB, camera
 from visard import api
 from visard.attacks import TIERS, AttackSettings, AttackTier
+from visard.attacks.inputs import EVERYTHING
 from visard.benchmark import attack, attackers, job, leaks
 from visard.benchmark import protocol as protocol_module
 from visard.benchmark.attack_report import audit_campaign
@@ -59,7 +60,7 @@ def test_all_tiers_then_again_without_any_training(
     found = run(out, kit, TIERS)
     assert [each.tier for each in found] == list(TIERS)
     assert {(each.people, each.gallery, each.arm) for each in found} == {(2, 5, "none")}
-    sources = ("leaked pictures", f"{attack.EVERYTHING} pictures")
+    sources = ("leaked pictures", f"{EVERYTHING} pictures")
     assert all(any(f"; {source}" in tried.attack for tried in found[-1].tried) for source in sources)
 
     file = campaign(out, kit, TIERS).file("none")

@@ -16,7 +16,6 @@ from visard.attacks.inputs import (
     Pictures,
     Source,
     check,
-    leaked_sources,
 )
 from visard.attacks.plan import Plan, search
 from visard.attacks.result import LEARNED, MEANING, TIERS, AttackTier, LearnedFrom, TakenTogether
@@ -58,7 +57,7 @@ def attack(
     check(subjects, gallery, knowledge, tiers)
     chosen = settings or AttackSettings()
     evidence = Evidence(eyes, subjects, gallery, knowledge, progress, exchanged)
-    attacker = Attacker(evidence, chosen, leaked_sources(subjects, knowledge))
+    attacker = Attacker(evidence, chosen)
     results, plan = [], None
     wanted = [tier for tier in TIERS if tier <= max(tiers)]
     for done, tier in enumerate(wanted):
@@ -115,7 +114,7 @@ def _learning(attacker: Attacker, before: Plan | None) -> list[LearnedFrom]:
     found = []
     everybody = len(attacker.evidence.parties["train"])
     for people in (everybody // part for part in PARTS if everybody // part >= FEWEST_TO_LEARN_FROM):
-        student = Attacker(attacker.evidence.learning_from(people), attacker.settings, attacker.leaked)
+        student = Attacker(attacker.evidence.learning_from(people), attacker.settings)
         plan, bench = student.choose(LEARNED, before).plan, _Bench(student)
         linked = bench.linked(bench.searches(plan), bench.thresholds(plan))
         found.append(LearnedFrom(people, str(plan), linked))

@@ -11,7 +11,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from visard.attacks.eyes import Eyes, Lesson, Sight, joined, joined_rows
-from visard.attacks.inputs import Knowledge, Known, Pictures, Source, read
+from visard.attacks.inputs import (
+    EVERYTHING,
+    PUBLISHED,
+    Knowledge,
+    Known,
+    Pictures,
+    Source,
+    leaked_sources,
+    read,
+)
 from visard.attacks.views import AS_IT_IS
 from visard.progress import Progress, silent
 
@@ -36,6 +45,7 @@ class Evidence:
         exchanged: Mapping[str, str] | None = None,
     ) -> None:
         self.eyes, self.progress = eyes, progress
+        self._leaked = leaked_sources(subjects, knowledge)
         place = {name: index for index, name in enumerate(subjects)}
         self._shown = {
             place[name]: place[whose]
@@ -73,9 +83,29 @@ class Evidence:
         }
         return fewer
 
+    @property
+    def leaked(self) -> list[str]:
+        """The sources that take the model file, and at last all pictures together; none without one."""
+        return [*self._leaked, EVERYTHING] if self._leaked else []
+
+    def has(self, party: Party, source: str) -> bool:
+        """Whether everybody of a party has pictures of a source."""
+        names = self._together if source == EVERYTHING else [source]
+        return all(name in each.pictures for each in self.parties[party] for name in names)
+
+    @property
+    def _together(self) -> list[str]:
+        return [PUBLISHED, *self._leaked]
+
     def sight(self, party: Party, source: str, view: str, matcher: str) -> Sight:
         """What a matcher sees of a party's pictures, person after person."""
         key = (party, source, view, matcher)
+        if key not in self._sights and source == EVERYTHING:
+            seen_apart = joined([self.sight(party, each, view, matcher) for each in self._together])
+            owners = torch.cat([self.owner(party, each) for each in self._together])
+            order = owners.argsort(stable=True)
+            self._owners[party, source] = owners[order]
+            self._sights[key] = Sight(seen_apart.rows[order], seen_apart.quality[order])
         if key not in self._sights:
             together = self._companions(matcher)
             seen: dict[str, list[Sight]] = {name: [] for name in together}

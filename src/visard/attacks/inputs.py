@@ -11,6 +11,8 @@ from visard.errors import InputError
 
 PUBLISHED = "published"
 """The source of the pictures that a person has let out; every other source takes the model file (T5)."""
+EVERYTHING = "published and leaked"
+"""All there is of a person for whoever has the model file: the pictures of every source together."""
 
 FEWEST_TO_LEARN_FROM = 3
 """People: a map of fewer cannot be checked on one it was not fitted on."""

@@ -16,7 +16,7 @@ from visard.storage import atomic_write, finite
 
 MEANING = {
     "T0": "one picture, the best of the recognisers that took no part in training",
-    "T1": "recognisers, a matcher of whole pictures, the context, descriptions of faces, alone and together",
+    "T1": "every matcher there is, also such as see no faces, alone and together",
     "T2": "preprocessing, restoration and purification of the pictures",
     "T3": "several of a person's published pictures together",
     "T4": "maps, a comparator and a fine-tuned recogniser learned from other people's models",

@@ -36,8 +36,8 @@ class Choice:
 class Attacker:
     """Chooses on the development people; never looks at the people under attack."""
 
-    def __init__(self, evidence: Evidence, settings: AttackSettings, leaked: Iterable[str]) -> None:
-        self.evidence, self.settings, self.leaked = evidence, settings, list(leaked)
+    def __init__(self, evidence: Evidence, settings: AttackSettings) -> None:
+        self.evidence, self.settings = evidence, settings
         self.eyes = evidence.eyes
         self._learned_maps: dict[
             tuple[str, str, tuple[str, ...], str, tuple[int, ...]], LinearMap | None
@@ -159,7 +159,7 @@ class Attacker:
 
     def _leaked(self, before: Plan) -> Iterator[Plan]:
         """T5: every source that takes the model file, all its pictures together, learned from anew."""
-        for source in self.leaked:
+        for source in self.evidence.leaked:
             size = self.evidence.fewest(source, ("test", "dev"))
             base = replace(before, source=source, k=size)
             for plan in self.pooled(base, size):
@@ -172,7 +172,7 @@ class Attacker:
                     views=(AS_IT_IS,),
                     photos=AS_IT_IS,
                 )
-            if all(source in each.pictures for each in self.evidence.parties["train"]):
+            if self.evidence.has("train", source):
                 everything = replace(
                     base, matchers=(*self.eyes.faces, *self.eyes.others), weights=(), maps={}, pooling="mean"
                 )

@@ -1,11 +1,14 @@
 """The gate of a method: more of the person than attributes alone, and less linked than no defence.
 
+How much of the person is seen goes by how faces are described if the kit has a describer, else by attributes.
+
 A defence that passes only one half has done nothing: words alone are linked to nobody, and no defence at all
 resembles most.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from visard.audit.inputs import AuditSettings
@@ -38,11 +41,13 @@ def _verdict(arm: ArmResult) -> Verdict:
     shown = "there is no attributes-only arm to compare resemblance with"
     if change is not None:
         less = all(high < 0 for _, high in (change.overall_interval, change.detected_interval))
-    if lift is not None and lift.photos > 0:
+    if lift is not None and math.isnan(lift.photos):
+        shown = "what real photos of the person, or pictures by attributes alone, show is not known"
+    elif lift is not None and lift.photos <= 0:
+        shown = f"not even real photos show more of the person than attributes alone, {measure}"
+    elif lift is not None:
         more = all(low > 0 for low, _ in (lift.interval, lift.overall_interval))
         shown = f"{SHOWN[more]}, {measure}"
-    elif lift is not None:
-        shown = f"not even real photos show more of the person than attributes alone, {measure}"
     linked = {
         True: "it is linked less than the undefended arm",
         False: "it is not shown to be linked less than the undefended arm",

@@ -187,7 +187,7 @@ def _grid(
         yield f'<path class="rule" d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}"/>'
         yield _text(x, HEIGHT - BOTTOM + 16, f"{step}", "middle")
     every = 5 if high - low < 0.35 else 10 if high - low < 0.7 else 20
-    for step in range(0, 101, every):
+    for step in range(-100, 101, every):
         if low <= step / 100 <= high:
             yield f'<path class="rule" d="M{LEFT} {up(step / 100):.1f}H{WIDTH - RIGHT}"/>'
             yield _text(LEFT - 8, up(step / 100) + 4, f"{step}", "end")

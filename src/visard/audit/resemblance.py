@@ -55,15 +55,22 @@ class Looks:
         return torch.cat([each.has_face for each in self.faces])
 
     def of_all(self, values: Tensor) -> Tensor:
-        """A value of each face (F,) as one of each picture (P,): one without a face resembles nobody."""
-        spread = torch.zeros(self.has_face.numel(), dtype=torch.float64)
-        spread[self.has_face] = values
-        return spread
+        """A value of each face (F,) as one of each picture (P,): without a face it resembles nobody, 0.
+
+        Nothing resembles less than that: else destroying faces that are unlike the person would look better.
+        """
+        return self._spread(values).clamp(min=0)
 
     def replicas(self, values: Tensor, detected: bool = True) -> Tensor:
         """(draws,) the mean of the faces' values (F,) in each draw, of the faces or of all pictures."""
-        weights = self.weights * self.has_face if detected else self.weights
-        return weighted_share(self.of_all(values), weights)
+        if detected:
+            return weighted_share(self._spread(values), self.weights * self.has_face)
+        return weighted_share(self.of_all(values), self.weights)
+
+    def _spread(self, values: Tensor) -> Tensor:
+        spread = torch.zeros(self.has_face.numel(), dtype=torch.float64)
+        spread[self.has_face] = values
+        return spread
 
     def units(self, bootstrap: SubjectBootstrap) -> int:
         """What the mean over the faces rests on."""
@@ -110,7 +117,8 @@ class Likeness:
         self.settings = settings
         self.references = references
         self.of_photos = _means([_of_photos(seen, settings) for seen in references])
-        self.described = _mean([float(self_similarity(seen.descriptions).mean()) for seen in references])
+        described = [self_similarity(seen.descriptions) for seen in references]
+        self.appearance_of_photos = _mean([float(each.mean()) for each in described])
         self.photos = photos = [person.photos for person in people]
         self.whole = self._matched(photos)
         self.masked = self._matched(_painted(photos, references))
@@ -182,13 +190,13 @@ class Likeness:
     def _appearance(
         self, arm: Looks, control: Looks | None, bootstrap: SubjectBootstrap
     ) -> Appearance | None:
-        describer = self.instruments.describer
-        if describer is None or not arm.appearance.numel():
+        describer, ceiling = self.instruments.describer, self.appearance_of_photos
+        if describer is None:
             return None
         lift = None
-        if control is not None and control.appearance.numel():
-            lift = arm.lift(arm.appearance, control, control.appearance, self.described, bootstrap)
-        return Appearance(describer.name, arm.estimate(arm.appearance, bootstrap, -1.0), self.described, lift)
+        if control is not None:
+            lift = arm.lift(arm.appearance, control, control.appearance, ceiling, bootstrap)
+        return Appearance(describer.name, arm.estimate(arm.appearance, bootstrap, -1.0), ceiling, lift)
 
     def _correlations(self, arm: Looks) -> dict[str, float]:
         found = {}

@@ -158,7 +158,8 @@ class Quality:
 class Lift:
     """A mean of resemblance minus that of the attributes-only arm, with its 95 % interval.
 
-    Of the faces, and `overall` of all pictures, where one without a face resembles nobody. photos: that of
+    Of the faces, and `overall` of all pictures, where one without a face resembles nobody, which is 0, and
+    nothing less than that. photos: that of
     the clean photos, each with the others: where it is not above 0, no picture can be expected to be.
     """
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from visard import pool
 from visard.attacks import PUBLISHED, AttackSettings, AttackTier, Knowledge, Known, Lenses, attack
-from visard.attacks.inputs import Pictures, Source, read
+from visard.attacks.inputs import Pictures, Source
 from visard.attacks.purification import backbone_views
 from visard.attacks.result import LEARNED, up_to
 from visard.attacks.stored import keep, kept
@@ -49,8 +49,6 @@ RULES = 4
 MODEL_FILE = "T5"
 """The tier that has the model file; arms that words alone make have none."""
 
-EVERYTHING = "published and leaked"
-"""The source of all there is of a person at that tier."""
 
 T = TypeVar("T")
 
@@ -294,8 +292,7 @@ class Campaign:
         sources: dict[str, Source] = {PUBLISHED: partial(_published, unit, self.protocol, home)}
         if self._leaks and leak is not None:
             files = self._taps().files(leak)
-            leaked = {name: partial(read_pictures, each) for name, each in files.items()}
-            sources |= leaked | {EVERYTHING: partial(_together, [*sources.values(), *leaked.values()])}
+            sources |= {name: partial(read_pictures, each) for name, each in files.items()}
         return sources
 
     def _leak(self, unit: Unit, own: bool = False) -> Leak | None:
@@ -417,10 +414,6 @@ def _published(unit: Unit, protocol: Protocol, home: Path) -> Tensor:
     """Picture for picture of each prompt: a few of them together are of several prompts."""
     pictures = list(UnitJob(unit, protocol, home).pictures().values())
     return torch.stack(pictures, 1).flatten(0, 1)
-
-
-def _together(sources: Sequence[Source]) -> Tensor:
-    return torch.cat([read(source) for source in sources])
 
 
 def _clean(out: Path, unit: Unit, side: int) -> Source:

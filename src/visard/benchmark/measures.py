@@ -268,6 +268,11 @@ class Measures:
             )
         if self.kit is not None and (quality := SerFiq.by_one_of(self.kit.judges())) is not None:
             found["SER"] = f"SER is by {quality.name}."
+        if self.kit is not None and (describer := self.kit.describer()) is not None:
+            found["appearance"] = (
+                f"Appearance is by {describer.name}: similarity of how it describes pictures and person, 0 "
+                "as of strangers on average; “described” is a search by that alone."
+            )
         if self._brisque is not None:
             found["BRQ"] = f"BRQ is by {self._brisque.name}."
         if self.kit is not None and self.kit.contents.perceptual is not None:

@@ -1,8 +1,8 @@
 """How much of what sets a person apart from others do pictures show: proportions, colouring, hair?
 
 A describer reads how far a face lies from the average person, quantity by quantity, in standard deviations
-over people. Trained by squared error, it says the average of what it cannot make out, which then counts for
-nothing. Finer than words (`attributes`), and not what face recognisers are trained for: two people may be
+over people. Trained by squared error, it says about the average of what it cannot make out, which then counts
+for little. Finer than words (`attributes`), and not what face recognisers are trained for: two people may be
 described alike, and one person is not described the same in every picture (`self_similarity`, the ceiling).
 """
 

@@ -174,7 +174,7 @@ def alike(read: Tensor, owner: np.ndarray, suffix: str = "") -> dict[str, float]
     return {
         f"similarity to the person's other pictures{suffix}": float(own.mean()),
         f"similarity to strangers{suffix}": float(strangers.mean()),
-        f"strangers above the person's own median{suffix}": float((strangers > own.median()).float().mean()),
+        f"strangers above the median of these{suffix}": float((strangers > own.median()).float().mean()),
     }
 
 
