@@ -16,6 +16,7 @@ from support.kits import (
     write_networks,
 )
 from support.tiny import tiny_pipeline
+from visard.benchmark.protocol import scored_by
 from visard.errors import InputError, ModelError
 from visard.faces.architectures import ARCHITECTURES
 from visard.kits import Kit, open_kit
@@ -104,6 +105,34 @@ heads = [{heads}]
     assert list(found) == ["hair", "glasses", "pose"]
     assert float(found["hair"].sum()) == pytest.approx(1)
     assert [regressor.name for regressor in kit.instruments().regressors] == ["looks"]
+
+
+DESCRIBER = """
+[describer]
+name = "describes"
+file = "describer.safetensors"
+margin = 0.4
+input = { size = 32 }
+config = { widths = [4], units = [1] }
+heads = [{ name = "appearance", kind = "KIND", outputs = ["nose", "chin"] }]
+"""
+
+
+def test_a_describer_says_how_a_face_differs_and_nothing_else(folder: Path) -> None:
+    assert both(folder).describer() is None
+    assert "appearance" in both(folder).instruments().absent()
+    network = ARCHITECTURES["regressor"](heads={"appearance": 2}, widths=[4], units=[1])
+    save_network(network, folder / "describer.safetensors")
+    kit = both(folder, DESCRIBER.replace("KIND", "continuous"))
+    instruments = kit.instruments()
+    assert instruments.describer is not None
+    assert "appearance" not in instruments.absent()
+    assert "describes" in {each.model for each in kit.licences()}
+    other = both(folder, DESCRIBER.replace("KIND", "continuous").replace("0.4", "0.5"))
+    assert scored_by(kit).keys() == scored_by(other).keys() == {"describes"}
+    assert scored_by(kit) != scored_by(other)  # the same weights, read otherwise
+    with pytest.raises(ModelError, match="heads that are not continuous"):
+        both(folder, DESCRIBER.replace("KIND", "binary")).instruments()
 
 
 def test_a_picture_encoder_resizes_whatever_it_is_given(folder: Path) -> None:

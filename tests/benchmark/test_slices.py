@@ -353,6 +353,10 @@ def test_plot_and_pictures(sliced: Path) -> None:
     results = job.finished(sliced)
     svg = pareto.draw(SMALL, Measures("ours", sliced, results))
     assert svg.count("<circle") == 2
+    for result in results:  # the finest measure there is stands on the axis
+        for each in result.scores["prompts"].values():
+            each |= {"agreement": 0.7, "appearance": None if result.unit.arm == "none" else 0.4}
+    assert pareto.points(SMALL, Measures("ours", sliced, results))[0] == "appearance"
     sheet = draw_gallery(SMALL, results, sliced)
     assert sheet is not None
     assert draw_gallery(SMALL, [], sliced) is None
