@@ -249,6 +249,8 @@ def test_resemblance_is_measured_against_words_alone(world, instruments) -> None
     assert none.appearance.pictures.value > iddm.appearance.pictures.value > 0.5
     assert control.appearance.pictures.low <= 0.1
     assert control.appearance.lift is None
+    assert none.appearance.first.value == iddm.appearance.first.value == 1.0
+    assert control.appearance.first.value < 0.3
     gained = iddm.appearance.pictures.value - control.appearance.pictures.value
     assert iddm.appearance.lift.value == pytest.approx(gained)
     assert iddm.appearance.lift.interval[0] > 0
@@ -429,6 +431,7 @@ def test_appearance_where_faces_are_missing(world, instruments) -> None:
     none, half, gone, words = (arm.resemblance.appearance for arm in result.arms)
     assert none.pictures.value == pytest.approx(half.pictures.value, abs=0.1)
     assert math.isnan(gone.pictures.value)
+    assert (none.first.value, half.first.value, gone.first.value) == (1.0, 0.5, 0.0)
     assert words.pictures.value < -0.5
     assert half.lift.overall == pytest.approx(half.pictures.value / 2, abs=0.05)  # words count as 0
     assert gone.lift.overall == pytest.approx(0.0)

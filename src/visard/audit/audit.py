@@ -65,7 +65,7 @@ def audit_people(
             photos, instruments, attributes=attributes, batch=chosen.batch, stage=stage, progress=progress
         )
 
-    strangers = look(gallery.photos, "gallery", False)
+    strangers = look(gallery.photos, "gallery", instruments.describer is not None)
     references = [look(person.photos, "reference photos") for person in people]
     if not all(faces.faces for faces in references):
         raise InputError(
@@ -89,7 +89,7 @@ def audit_people(
         PhotoQuality(
             instruments, [person.photos for person in people], references, natural, chosen.batch, generator
         ),
-        Likeness(instruments, people, references, chosen, generator),
+        Likeness(instruments, people, references, _described(strangers, owner), chosen, generator),
         instruments.detector,
         SubjectBootstrap(len(people), chosen.draws, generator),
         chosen,
@@ -141,6 +141,13 @@ def _check(people: Sequence[Person], gallery: Strangers, instruments: Instrument
     if not arms:
         raise InputError("There are no pictures to audit.", "Generate some first.")
     return arms
+
+
+def _described(strangers: Faces, owner: Tensor) -> list[Tensor]:
+    """Descriptions of each stranger's photos; none without a describer."""
+    if not strangers.descriptions.numel():
+        return []
+    return [strangers.descriptions[owner == who] for who in range(int(owner.max()) + 1)]
 
 
 def _gallery_owners(gallery: Strangers, seen: Faces) -> tuple[Tensor, int]:

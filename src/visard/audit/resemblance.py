@@ -18,6 +18,7 @@ from visard.metrics.attributes import picture_agreement, self_agreement
 from visard.metrics.bootstrap import (
     Estimate,
     SubjectBootstrap,
+    estimate,
     percentile_interval,
     weighted_share,
 )
@@ -27,6 +28,7 @@ from visard.metrics.diversity import diversity, perceptual_diversity
 from visard.metrics.lift import attribute_lift
 from visard.metrics.picture_similarity import photo_similarity, picture_similarity, without_faces
 from visard.metrics.quantities import quantity_correlation, self_within_tolerance, within_tolerance
+from visard.metrics.retrieval import ranks
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Looks:
     """An arm's pictures and the faces seen in them, person by person, and its bootstrap weights (draws, P).
 
     agreement: attribute -> (F,), how well each face agrees with its person; appearance (F,): how alike it is
-    described, empty without a describer.
+    described, and first (F,) whether more than anybody else is, both empty without a describer.
     """
 
     prompt: str
@@ -43,6 +45,7 @@ class Looks:
     weights: Tensor
     agreement: dict[str, Tensor]
     appearance: Tensor
+    first: Tensor
 
     @property
     def mean_agreement(self) -> Tensor:
@@ -103,22 +106,27 @@ class Looks:
 
 
 class Likeness:
-    """What the people's photos look like to the instruments, computed once for all arms."""
+    """What the people's photos look like to the instruments, computed once for all arms.
+
+    strangers: descriptions (R, Q) of each one's photos; none without a describer.
+    """
 
     def __init__(
         self,
         instruments: Instruments,
         people: Sequence[Person],
         references: Sequence[Faces],
+        strangers: Sequence[Tensor],
         settings: AuditSettings,
         generator: Generator,
     ) -> None:
         self.instruments = instruments
+        self.described = [*(seen.descriptions for seen in references), *strangers]
         self.settings = settings
         self.references = references
         self.of_photos = _means([_of_photos(seen, settings) for seen in references])
-        described = [self_similarity(seen.descriptions) for seen in references]
-        self.appearance_of_photos = _mean([float(each.mean()) for each in described])
+        own = [self_similarity(seen.descriptions) for seen in references]
+        self.appearance_of_photos = _mean([float(each.mean()) for each in own])
         self.photos = photos = [person.photos for person in people]
         self.whole = self._matched(photos)
         self.masked = self._matched(_painted(photos, references))
@@ -131,11 +139,13 @@ class Likeness:
     def look(self, prompt: str, pictures: Sequence[Tensor], faces: Sequence[Faces], weights: Tensor) -> Looks:
         """How well every face of an arm agrees with its person."""
         agreement: dict[str, list[Tensor]] = {}
-        appearance = [
-            appearance_similarity(seen.descriptions, own.descriptions)
-            for seen, own in zip(faces, self.references, strict=True)
-            if seen.faces and own.descriptions.numel()
-        ]
+        appearance, first = [torch.empty(0, dtype=torch.float64)], [torch.empty(0, dtype=torch.float64)]
+        for person, seen in enumerate(faces):
+            if seen.faces and seen.descriptions.numel():
+                everybody = [appearance_similarity(seen.descriptions, each) for each in self.described]
+                appearance.append(everybody[person])
+                places = ranks(torch.stack(everybody, 1), torch.full((seen.faces,), person))
+                first.append((places == 1).double())
         for seen, own in zip(faces, self.references, strict=True):
             for name in own.attributes:
                 values = seen.attributes.get(name)
@@ -152,7 +162,8 @@ class Likeness:
             faces,
             weights,
             {name: torch.cat(parts) for name, parts in agreement.items()},
-            torch.cat(appearance) if appearance else torch.empty(0, dtype=torch.float64),
+            torch.cat(appearance),
+            torch.cat(first),
         )
 
     def measure(
@@ -196,7 +207,13 @@ class Likeness:
         lift = None
         if control is not None:
             lift = arm.lift(arm.appearance, control, control.appearance, ceiling, bootstrap)
-        return Appearance(describer.name, arm.estimate(arm.appearance, bootstrap, -1.0), ceiling, lift)
+        first = estimate(
+            float(arm.of_all(arm.first).mean()),
+            arm.replicas(arm.first, detected=False),
+            bootstrap.units(torch.repeat_interleave(torch.tensor([each.pictures for each in arm.faces]))),
+            bootstrap.unit,
+        )
+        return Appearance(describer.name, arm.estimate(arm.appearance, bootstrap, -1.0), ceiling, first, lift)
 
     def _correlations(self, arm: Looks) -> dict[str, float]:
         found = {}

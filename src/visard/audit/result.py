@@ -174,13 +174,15 @@ class Lift:
 class Appearance:
     """Similarity of the pictures' descriptions to the person's, by a named describer.
 
-    Mean over the faces; photos: that of each clean photo to the others, the ceiling. lift: over the
+    Mean over the faces; photos: that of each clean photo to the others, the ceiling. first: share of all
+    pictures that are described more like the person than like anybody else in the gallery. lift: over the
     attributes-only arm, None without one.
     """
 
     model: str
     pictures: Estimate
     photos: float
+    first: Estimate
     lift: Lift | None
 
 
