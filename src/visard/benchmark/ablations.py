@@ -8,7 +8,7 @@ from visard.benchmark.table import BOTTOM, D_SYS, DEV, RANK_1, RANK_1_DESCRIBED,
 LINKAGE = {"rank 1": RANK_1, "rank 1, described": RANK_1_DESCRIBED, "D_sys": D_SYS, "bottom rank": BOTTOM}
 ALL = QUALITY | OURS | LINKAGE
 BOTH = (PHOTO, DSLR)
-EARLY_STEPS = (50, 100, 150, 200, 300, 450)
+EARLY_STEPS = (100, 150, 300)
 STRENGTHS = (0.3, 0.4, 0.5, 0.6, 0.8)
 
 CONTROLS = Table(
