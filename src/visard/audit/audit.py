@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -60,12 +61,10 @@ def audit_people(
     arms = _check(people, gallery, instruments)
     generator = torch.Generator().manual_seed(chosen.seed)
 
-    def look(photos: Tensor, stage: str, attributes: bool = True) -> Faces:
-        return observe(
-            photos, instruments, attributes=attributes, batch=chosen.batch, stage=stage, progress=progress
-        )
+    def look(photos: Tensor, stage: str, through: Instruments = instruments) -> Faces:
+        return observe(photos, through, attributes=True, batch=chosen.batch, stage=stage, progress=progress)
 
-    strangers = look(gallery.photos, "gallery", instruments.describer is not None)
+    strangers = look(gallery.photos, "gallery", replace(instruments, regressors=()))
     references = [look(person.photos, "reference photos") for person in people]
     if not all(faces.faces for faces in references):
         raise InputError(

@@ -104,16 +104,15 @@ class Protocol:
             atomic_write(file, json.dumps(mine, indent=1).encode())
             return
         there = _read(file)
-        rows, scored_by = there.get(ROWS) or self.rows, {SCORED_BY: self.scored_by}
-        known = {**there, ROWS: rows, **scored_by}
-        if changed := differences({"bench": known}, {"bench": {ROWS: rows, **scored_by, **mine}}):
+        taken = {ROWS: there.get(ROWS) or self.rows, SCORED_BY: self.scored_by}
+        if changed := differences({"bench": {**there, **taken}}, {"bench": {**taken, **mine}}):
             names = ", ".join(each.removeprefix("bench.") for each in changed)
             raise InputError(
                 f"{folder} holds a benchmark of another kind; it differs in {names}.",
                 "Choose another folder, or give the options it was started with.",
             )
         if (ROWS not in there and self.rows) or there.get(SCORED_BY, {}) != self.scored_by:
-            atomic_write(file, json.dumps(there | {ROWS: rows, **scored_by}, indent=1).encode())
+            atomic_write(file, json.dumps(there | taken, indent=1).encode())
 
     def decoder(self, kit: Kit) -> str:
         """The decoder by its place, if it has one that is known: to who gave it, or to the kit."""

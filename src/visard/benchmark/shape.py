@@ -169,15 +169,12 @@ def _as_useful(measured: Measures) -> Iterator[Check]:
     yield Check(demand, said[0] if said else "all of them show less", whole)
 
 
-def _cheaper(arms: Iterable[str]) -> list[tuple[str, str]]:
-    """Those of the arms that are cheaper than a defence, from the weakest, and which they are in words."""
-    found = [
-        (float(arm.removeprefix(start)), arm, words.format(arm.removeprefix(start)))
-        for start, words in CHEAPER.items()
-        for arm in arms
-        if arm.startswith(start)
-    ]
-    return [(arm, words) for _, arm, words in sorted(found, key=lambda each: (each[0] < 1, each[0]))]
+def _cheaper(arms: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Those of the arms that are cheaper than a defence, each kind from the weakest, and which in words."""
+    for start, words in CHEAPER.items():
+        numbers = (arm.removeprefix(start) for arm in arms if arm.startswith(start))
+        for number in sorted(numbers, key=float):
+            yield f"{start}{number}", words.format(number)
 
 
 SHAPES: Mapping[str, Callable[[Measures], Iterator[Check]]] = {
