@@ -165,20 +165,19 @@ def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], meta: Mapping[
     from safetensors.torch import save_file
 
     _remove_leftovers(Path(path))
-    whole: dict[str, Tensor] = {}
-    seen: set[int] = set()
-    for name, tensor in tensors.items():
-        plain = tensor.detach().cpu().contiguous()
-        memory = plain.untyped_storage().data_ptr()
-        # safetensors refuses two names for one piece of memory.
-        whole[name] = plain.clone() if memory in seen else plain
-        seen.add(memory)
     with _replacing(Path(path)) as temporary:
         try:
-            save_file(whole, temporary, {HEADER_KEY: json.dumps(dict(meta), sort_keys=True)})
+            save_file(_apart(tensors), temporary, _header(meta))
         except SafetensorError as error:  # safetensors hides the errno of its own writes in its message
             number = errno.ENOSPC if f"os error {errno.ENOSPC}" in str(error) else errno.EIO
             raise OSError(number, str(error)) from error
+
+
+def tensor_bytes(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> bytes:
+    """What `save_tensors` would write: the same for the same tensors."""
+    from safetensors.torch import save
+
+    return save(_apart(tensors), _header(meta))
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -221,6 +220,22 @@ def sha256(file: Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _header(meta: Mapping[str, Any]) -> dict[str, str]:
+    return {HEADER_KEY: json.dumps(dict(meta), sort_keys=True)}
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """As safetensors wants them: in memory of their own, for it refuses two names for one piece."""
+    whole: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        plain = tensor.detach().cpu().contiguous()
+        memory = plain.untyped_storage().data_ptr()
+        whole[name] = plain.clone() if memory in seen else plain
+        seen.add(memory)
+    return whole
 
 
 @contextmanager

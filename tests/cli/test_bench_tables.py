@@ -151,3 +151,22 @@ def test_attackers_of_people_from_a_folder(visard: Command, bench_kit: str, tmp_
     other = visard(*command, "--data", folk, "--dev", 2, "--train", 3)
     assert other.exit_code == 2
     assert "is not what" in other.stderr
+
+
+def test_figures_are_packed_and_go_on_elsewhere(visard: Command, bench_kit: str, tmp_path: Path) -> None:
+    out, archives, elsewhere = tmp_path / "bench", tmp_path / "results", tmp_path / "elsewhere"
+    table4 = ("--kit", bench_kit, *SMALL)
+    begun = visard("bench", "table4", out, *table4, "--units", 1)
+    assert begun.exit_code == 0, begun.output
+    packed = visard("bench", "pack", out, "--to", archives, "--kit", bench_kit, "--json")
+    assert packed.exit_code == 0, packed.output
+    assert json.loads(packed.stdout)["archives"] == ["none.zip", "people.zip"]
+    again = visard("bench", "pack", out, "--to", archives, "--kit", bench_kit)
+    assert "has it all" in again.stdout
+    unpacked = visard("bench", "unpack", archives, "--to", elsewhere)
+    assert unpacked.exit_code == 0, unpacked.output
+    assert "1 units are in" in unpacked.stdout
+    goes_on = visard("bench", "table4", elsewhere, *table4, "--units", 1, "--json")
+    assert goes_on.exit_code == 0, goes_on.output
+    assert json.loads(goes_on.stdout)["left"] == 0
+    assert visard("bench", "unpack", tmp_path, "--to", elsewhere).exit_code == 2

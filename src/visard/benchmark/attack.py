@@ -37,7 +37,7 @@ from visard.benchmark.people import (
 )
 from visard.benchmark.protocol import Protocol, Unit, parse_arms, said, scored_by, with_sources
 from visard.benchmark.table import DEV
-from visard.benchmark.unit import UnitJob
+from visard.benchmark.unit import UnitJob, require_pictures
 from visard.errors import InputError
 from visard.kits import Kit, open_kit, placed
 from visard.personalization.record import key_digest
@@ -256,6 +256,8 @@ class Campaign:
                     f"No unit of the arm {name} is finished in {self.out}.",
                     "Finish it with visard bench main first.",
                 )
+            for unit in units:
+                require_pictures(unit.folder(self.out))
         people = {each: {unit.person for unit in units} for each, units in self.subjects.items()}
         fewest = min(self.arms, key=lambda each: len(people[each]))
         if set.union(*people.values()) > people[fewest]:

@@ -13,7 +13,7 @@ from visard.benchmark.protocol import NONE, is_rho
 from visard.benchmark.result import Result
 from visard.benchmark.scoring import is_of
 from visard.benchmark.table import ISM
-from visard.benchmark.unit import picture_file
+from visard.benchmark.unit import picture_file, require_pictures
 from visard.errors import InputError
 from visard.images import center_crop, read_folder, read_image
 
@@ -49,6 +49,8 @@ def person_figure(
     if prompt not in units[arms[0]].scores["prompts"]:
         known = " or ".join(f'"{each}"' for each in units[arms[0]].scores["prompts"])
         raise InputError(f"No pictures of {prompt!r} were made.", f"Choose {known}.")
+    for arm in arms:
+        require_pictures(units[arm].unit.folder(out))
     judge = _judge(units[arms[0]])
     photos = [photo.image for photo in read_folder(out / "people" / str(person) / CLEAN)]
     lines = [

@@ -11,7 +11,7 @@ from visard.benchmark.figure import BACKGROUND, FAINT, GAP, LABELS, MARGIN, TITL
 from visard.benchmark.people import CLEAN
 from visard.benchmark.result import Result
 from visard.benchmark.table import Table
-from visard.benchmark.unit import picture_file
+from visard.benchmark.unit import has_pictures, picture_file
 from visard.images import center_crop, read_folder, read_image
 
 SIDE = 128
@@ -22,7 +22,8 @@ PEOPLE = 3
 def draw(table: Table, results: Sequence[Result], out: Path, people: int = PEOPLE) -> Image.Image | None:
     """The first `people` with any picture, all of the table's prompts; None when nobody has one."""
     units = {(result.unit.person, result.unit.arm): result for result in results}
-    shown = sorted({person for person, _ in units})[:people]
+    drawn = [person for (person, _), result in units.items() if has_pictures(result.unit.folder(out))]
+    shown = sorted(set(drawn))[:people]
     if not shown:
         return None
     titles = ["Photo", *(row.title for row in table.rows)]
@@ -47,7 +48,7 @@ def draw(table: Table, results: Sequence[Result], out: Path, people: int = PEOPL
 
 def _picture(result: Result | None, out: Path, prompt: str) -> Image.Image | None:
     """The unit's first one: it is not chosen."""
-    if result is None or prompt not in result.scores["prompts"]:
+    if result is None or prompt not in result.scores["prompts"] or not has_pictures(result.unit.folder(out)):
         return None
     return read_image(picture_file(result.unit.folder(out), prompt, 0))
 

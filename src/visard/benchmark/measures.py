@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from statistics import mean
 
 import torch
 from torch import Tensor
 
-from visard.audit.quality import encode
 from visard.audit.serfiq import SerFiq
-from visard.benchmark.people import CLEAN, load_photos
+from visard.benchmark.features import NATURAL, NETWORK, Features, Seen
 from visard.benchmark.per_person import Interval
 from visard.benchmark.protocol import Protocol
 from visard.benchmark.result import SIMILARITIES_FILE, Result
@@ -27,18 +26,15 @@ from visard.benchmark.summary import (
     summarize,
 )
 from visard.benchmark.table import FID, UNNATURAL, Column, Figure
-from visard.benchmark.unit import UnitJob
 from visard.errors import ModelError
 from visard.kits import Kit
-from visard.metrics.brisque import BrisqueModel, brisque_features
-from visard.metrics.encoders import Encoder
+from visard.metrics.brisque import BrisqueModel
 from visard.metrics.frechet import fid, kid_between_people
 from visard.metrics.jackknife import jackknife_interval
 from visard.metrics.linkability import d_sys
 from visard.metrics.naturalness import feature_distance
 from visard.storage import load_tensors
 
-BATCH = 16
 NULL_DRAWS = 50
 ENOUGH_PHOTOS = 10
 """Real photos that say what is natural."""
@@ -58,29 +54,6 @@ class Cell:
     note: str = ""
 
 
-Look = Callable[[Tensor], Tensor]
-"""Pictures (P, 3, H, W) -> features (P, D)."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a network sees in pictures: features (P, D), and whose each is, (P,)."""
-
-    features: Tensor
-    people: Tensor
-
-    @classmethod
-    def gather(cls, found: Sequence[tuple[int, Tensor]]) -> Seen:
-        """From (person, features) of one unit after the other."""
-        owners = [torch.full((len(each),), person) for person, each in found]
-        return cls(torch.cat([each for _, each in found]), torch.cat(owners))
-
-    def of(self, people: Sequence[int]) -> Seen:
-        """Of these people's pictures."""
-        mine = torch.isin(self.people, torch.tensor(people))
-        return Seen(self.features[mine], self.people[mine])
-
-
 class Measures:
     """Figures of one benchmark's units; `label` says whose they are.
 
@@ -92,7 +65,7 @@ class Measures:
         self.label, self.out, self.kit = label, out, kit
         self.results = shared_people(results) or list(results)
         self.protocol = Protocol.of(out)
-        self._looked: dict[tuple[str, str, str], Seen] = {}
+        self.features = Features(out, self.protocol, kit)
         self._cells: dict[tuple[str, Column], Cell | None] = {}
 
     @cached_property
@@ -176,9 +149,9 @@ class Measures:
 
     def frechet(self, arm: str, prompt: str, figure: Figure) -> Cell | None:
         """FID or KID of all people's pictures against their clean photos."""
-        if (look := self._features) is None:
+        if self.features.network is None:
             return None
-        drawn, photos = self._pictures(arm, prompt, "features", look), self._photos("features", look)
+        drawn, photos = self._pictures(NETWORK, arm, prompt), self._photos(NETWORK)
         if min(len(drawn.features), len(photos.features)) < 2:
             return None
 
@@ -202,36 +175,35 @@ class Measures:
         return difference(self.results, arm, other, self._recognizer(figure), figure.key)
 
     def _fid_difference(self, arm: str, other: str) -> Interval | None:
-        if (look := self._features) is None:
+        if self.features.network is None:
             return None
-        photos = self._photos("features", look)
+        photos = self._photos(NETWORK)
 
         def worse(mine: Seen, theirs: Seen, people: Sequence[int]) -> float:
             real = photos.of(people).features
             return fid(mine.of(people).features, real) - fid(theirs.of(people).features, real)
 
-        return self._over_prompts(worse, (arm, other), "features", look)
+        return self._over_prompts(worse, (arm, other), NETWORK)
 
     def _unnaturalness_difference(self, arm: str, other: str) -> Interval | None:
-        photos = self._photos("brisque", brisque_features)
+        photos = self._photos(NATURAL)
         if len(photos.features) < ENOUGH_PHOTOS:
             return None
 
         def worse(mine: Seen, theirs: Seen, people: Sequence[int]) -> float:
             return _distance(mine.of(people), photos) - _distance(theirs.of(people), photos)
 
-        return self._over_prompts(worse, (arm, other), "brisque", brisque_features)
+        return self._over_prompts(worse, (arm, other), NATURAL)
 
     def _over_prompts(
         self,
         worse: Callable[[Seen, Seen, Sequence[int]], float],
         arms: tuple[str, str],
         kind: str,
-        look: Look,
     ) -> Interval | None:
         """The mean over the prompts of how much worse the first arm's pictures of some people are."""
         pairs = [
-            (self._pictures(arms[0], prompt, kind, look), self._pictures(arms[1], prompt, kind, look))
+            (self._pictures(kind, arms[0], prompt), self._pictures(kind, arms[1], prompt))
             for prompt in self.results[0].scores["prompts"]
         ]
         cell = pooled(lambda people: mean(worse(*pair, people) for pair in pairs), self.people)
@@ -239,10 +211,10 @@ class Measures:
 
     def unnaturalness(self, arm: str, prompt: str, figure: Figure) -> Cell | None:
         """Distance of the pictures' BRISQUE features from those of the clean photos."""
-        photos = self._photos("brisque", brisque_features)
+        photos = self._photos(NATURAL)
         if len(photos.features) < ENOUGH_PHOTOS:
             return None
-        drawn = self._pictures(arm, prompt, "brisque", brisque_features)
+        drawn = self._pictures(NATURAL, arm, prompt)
         return pooled(
             lambda people: _distance(drawn.of(people), photos),
             self.people,
@@ -254,16 +226,16 @@ class Measures:
         model = self._brisque
         if model is None:
             return None
-        drawn = self._pictures(arm, prompt, "brisque", brisque_features)
+        drawn = self._pictures(NATURAL, arm, prompt)
         return pooled(lambda people: float(model.score(drawn.of(people).features).mean()), self.people)
 
     @property
     def notes(self) -> dict[str, str]:
         """What must be known to read a column: through which network it is seen."""
         found = {}
-        if self._network is not None:
+        if (network := self.features.network) is not None:
             found["FID"] = (
-                f"FID and KID are over the features of {self._network.name}: not to be compared with the "
+                f"FID and KID are over the features of {network.name}: not to be compared with the "
                 "paper's, whose are Inception's."
             )
         if self.kit is not None and (quality := SerFiq.by_one_of(self.kit.judges())) is not None:
@@ -279,36 +251,15 @@ class Measures:
             found["LPIPS"] = "LPIPS is version 0.1 on AlexNet."
         return found
 
-    def _pictures(self, arm: str, prompt: str, kind: str, look: Look) -> Seen:
-        key = (kind, arm, prompt)
-        if key not in self._looked:
-            jobs = [UnitJob(result.unit, self.protocol, self.out) for result in self._mine(arm)]
-            found = [(job.unit.person, look(job.pictures_of(prompt))) for job in jobs]
-            self._looked[key] = Seen.gather(found)
-        return self._looked[key]
+    def _pictures(self, kind: str, arm: str, prompt: str) -> Seen:
+        return self.features.of_pictures(kind, self._mine(arm), prompt)
 
-    def _photos(self, kind: str, look: Look) -> Seen:
-        key = (kind, "", "")
-        if key not in self._looked:
-            side = UnitJob(self.results[0].unit, self.protocol, self.out).side
-            folders = {person: self.out / "people" / str(person) / CLEAN for person in self.people}
-            found = [(person, look(load_photos(folder, side))) for person, folder in folders.items()]
-            self._looked[key] = Seen.gather(found)
-        return self._looked[key]
+    def _photos(self, kind: str) -> Seen:
+        return self.features.of_photos(kind, [result.unit for result in self.results])
 
     @cached_property
     def _brisque(self) -> BrisqueModel | None:
         return None if self.kit is None else self.kit.brisque()
-
-    @cached_property
-    def _network(self) -> Encoder | None:
-        return None if self.kit is None else self.kit.features()
-
-    @property
-    def _features(self) -> Look | None:
-        """How the kit's network looks at pictures for FID and KID."""
-        network = self._network
-        return None if network is None else partial(encode, network, batch=BATCH)
 
     def _mine(self, arm: str) -> list[Result]:
         return [result for result in self.results if result.unit.arm == arm]

@@ -21,7 +21,7 @@ from visard.benchmark.change import psnr, ssim
 from visard.benchmark.methods import Remembered, find_method
 from visard.benchmark.people import CLEAN, TRAINING, load_photos
 from visard.benchmark.protocol import RULES, Protocol, Unit
-from visard.benchmark.result import write_result
+from visard.benchmark.result import RESULT_FILE, write_result
 from visard.budget import Budget
 from visard.diffusion.backbone import Backbone
 from visard.diffusion.sampling import generate
@@ -43,9 +43,9 @@ CHANGE_FILE = "change.json"
 """How far the optimised photos are from the photos."""
 MAKING = ("unit", "settings", "sampling", "device", "models", "rules", "partner")
 """Of what describes a unit, that on which its pictures depend."""
-LEAKED = "leaked"
-"""Folder of what an attacker has drawn from the unit's model."""
-MADE = ("run", "protected", "pictures", LEAKED)
+PICTURES, LEAKED = "pictures", "leaked"
+"""Folders of a unit's pictures, and of what an attacker has drawn from its model."""
+MADE = ("run", "protected", PICTURES, LEAKED)
 
 
 class UnitJob:
@@ -177,6 +177,8 @@ class UnitJob:
     def _source_pictures(self) -> dict[str, Tensor]:
         """The pictures that this unit changes. Raises InputError when they are not there."""
         source = self._source
+        if (source.folder / RESULT_FILE).exists():
+            require_pictures(source.folder)
         if source.missing_pictures():
             raise InputError(
                 f"The arm {self.unit.arm} changes pictures of {source.unit.arm}, which are not there.",
@@ -310,7 +312,8 @@ class UnitJob:
         return {prompt: self.pictures_of(prompt) for prompt in self.protocol.sampling.prompts}
 
     def pictures_of(self, prompt: str) -> Tensor:
-        """(P, 3, H, W) in [-1, 1]."""
+        """(P, 3, H, W) in [-1, 1]. Raises InputError where the unit came without."""
+        require_pictures(self.folder)
         return torch.stack([to_tensor(read_image(file)) for file in self._files(prompt)])
 
     @property
@@ -348,6 +351,20 @@ class UnitJob:
         }
 
 
+def has_pictures(folder: Path) -> bool:
+    """Whether a unit's pictures are there: one that was unpacked comes without."""
+    return (folder / PICTURES).is_dir()
+
+
+def require_pictures(folder: Path) -> None:
+    """Raise InputError where a unit's pictures are not there."""
+    if not has_pictures(folder):
+        raise InputError(
+            f"The unit in {folder} was unpacked without its pictures.",
+            "Delete that folder: the command that finishes the unit makes them again.",
+        )
+
+
 def picture_file(folder: Path, prompt: str, index: int) -> Path:
     """Where a unit's picture lies."""
-    return folder / "pictures" / prompt.replace(" ", "-") / f"{index:04d}.png"
+    return folder / PICTURES / prompt.replace(" ", "-") / f"{index:04d}.png"

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from visard.cli.bench_options import ARMS, MostMinutes, MostUnits, Out, Workers, note_busy, note_left
+from visard.cli.bench_packing import add_packing
 from visard.cli.bench_tables import add_tables
 from visard.cli.console import progress, result
 from visard.cli.options import AsJson, KitOption, Seed
@@ -186,3 +187,4 @@ def figure(
 
 
 add_tables(app)
+add_packing(app)
