@@ -121,7 +121,7 @@ def test_refined_landmarks_come_back_to_the_detectors_device(
 def test_all_that_an_audit_looks_through() -> None:
     def seen(kit: Kit) -> list[Tensor]:
         instruments = kit.instruments()
-        faces = observe(photos, instruments, attributes=True, batch=2, stage="", progress=silent)
+        faces = observe(photos, instruments, batch=2, stage="", progress=silent)
         assert faces.faces == len(photos)
         encoders = [each for each in (instruments.features, instruments.matcher) if each is not None]
         assert encoders

@@ -18,9 +18,8 @@ PROMPT = "a photo of person"
 
 @torch.no_grad()
 def through_autoencoder(pictures: Tensor, backbone: Backbone) -> Tensor:
-    """Encoded and decoded: whatever the latents cannot hold is lost."""
-    shown = _fitted(pictures, backbone)
-    return backbone.decode(backbone.encode(shown).mean).float().clamp(-1, 1).to(pictures)
+    """What the autoencoder makes of them."""
+    return backbone.reconstruct(_fitted(pictures, backbone)).to(pictures)
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ from visard.audit.quality import PhotoQuality
 from visard.audit.resemblance import Likeness
 from visard.audit.result import AuditResult, Curve, JudgeCard
 from visard.errors import InputError
+from visard.metrics.appearance import by_person
 from visard.metrics.bootstrap import SubjectBootstrap
 from visard.metrics.verification import det_curve
 from visard.progress import Progress, silent
@@ -62,7 +63,7 @@ def audit_people(
     generator = torch.Generator().manual_seed(chosen.seed)
 
     def look(photos: Tensor, stage: str, through: Instruments = instruments) -> Faces:
-        return observe(photos, through, attributes=True, batch=chosen.batch, stage=stage, progress=progress)
+        return observe(photos, through, batch=chosen.batch, stage=stage, progress=progress)
 
     strangers = look(gallery.photos, "gallery", replace(instruments, regressors=()))
     references = [look(person.photos, "reference photos") for person in people]
@@ -88,7 +89,9 @@ def audit_people(
         PhotoQuality(
             instruments, [person.photos for person in people], references, natural, chosen.batch, generator
         ),
-        Likeness(instruments, people, references, _described(strangers, owner), chosen, generator),
+        Likeness(
+            instruments, people, references, by_person(strangers.descriptions, owner), chosen, generator
+        ),
         instruments.detector,
         SubjectBootstrap(len(people), chosen.draws, generator),
         chosen,
@@ -140,13 +143,6 @@ def _check(people: Sequence[Person], gallery: Strangers, instruments: Instrument
     if not arms:
         raise InputError("There are no pictures to audit.", "Generate some first.")
     return arms
-
-
-def _described(strangers: Faces, owner: Tensor) -> list[Tensor]:
-    """Descriptions of each stranger's photos; none without a describer."""
-    if not strangers.descriptions.numel():
-        return []
-    return [strangers.descriptions[owner == who] for who in range(int(owner.max()) + 1)]
 
 
 def _gallery_owners(gallery: Strangers, seen: Faces) -> tuple[Tensor, int]:

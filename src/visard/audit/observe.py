@@ -42,12 +42,11 @@ def observe(
     pictures: Tensor,
     instruments: Instruments,
     *,
-    attributes: bool,
     batch: int,
     stage: str,
     progress: Progress,
 ) -> Faces:
-    """Detect and embed (P, 3, H, W) in [-1, 1], `batch` at a time.
+    """Detect (P, 3, H, W) in [-1, 1] and look through the instruments there are, `batch` at a time.
 
     The detector's best face stands for the picture.
     """
@@ -67,9 +66,9 @@ def observe(
             points.append(landmarks.detach().float().cpu())
             for judge in instruments.judges:
                 embeddings[judge.name].append(_unit(judge.embed_faces(crops, landmarks)))
-            if attributes and instruments.describer is not None:
+            if instruments.describer is not None:
                 descriptions.append(described(instruments.describer, crops, landmarks))
-            for model in instruments.regressors if attributes else ():
+            for model in instruments.regressors:
                 predictions = _predictions(model, crops, landmarks)
                 for name, values in _distributions(model, predictions):
                     attributes_seen.setdefault(name, []).append(values)

@@ -13,7 +13,7 @@ from visard.audit.inputs import AuditSettings, Instruments, Person
 from visard.audit.observe import Faces
 from visard.audit.quality import encode
 from visard.audit.result import Appearance, Copying, Lift, Paired, Resemblance
-from visard.metrics.appearance import appearance_similarity, self_similarity
+from visard.metrics.appearance import self_similarity, similarity_to_each
 from visard.metrics.attributes import picture_agreement, self_agreement
 from visard.metrics.bootstrap import (
     Estimate,
@@ -142,9 +142,9 @@ class Likeness:
         appearance, first = [torch.empty(0, dtype=torch.float64)], [torch.empty(0, dtype=torch.float64)]
         for person, seen in enumerate(faces):
             if seen.faces and seen.descriptions.numel():
-                everybody = [appearance_similarity(seen.descriptions, each) for each in self.described]
-                appearance.append(everybody[person])
-                places = ranks(torch.stack(everybody, 1), torch.full((seen.faces,), person))
+                similarities = similarity_to_each(seen.descriptions, self.described)
+                appearance.append(similarities[:, person])
+                places = ranks(similarities, torch.full((seen.faces,), person))
                 first.append((places == 1).double())
         for seen, own in zip(faces, self.references, strict=True):
             for name in own.attributes:

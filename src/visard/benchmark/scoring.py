@@ -162,7 +162,6 @@ class Panel:
         return observe(
             pictures,
             self.instruments,
-            attributes=False,
             batch=SETTINGS.batch,
             stage="scoring",
             progress=silent,

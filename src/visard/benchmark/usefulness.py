@@ -14,7 +14,7 @@ from visard.audit.serfiq import SerFiq
 from visard.faces.detector import Detector
 from visard.faces.recognizer import Recognizer
 from visard.faces.regressor import FaceRegressor
-from visard.metrics.appearance import appearance_similarity, self_similarity
+from visard.metrics.appearance import by_person, self_similarity, similarity_to_each
 from visard.metrics.attributes import attribute_agreement, mean_agreement, self_agreement
 from visard.metrics.retrieval import ranks, retrieval_rate
 from visard.progress import silent
@@ -45,8 +45,7 @@ class Usefulness:
         if describer is None:
             return
         seen = self._look(photos, Instruments(self.detector, [], describer=describer))
-        whose = owner[seen.has_face]
-        self.strangers = [seen.descriptions[whose == who] for who in torch.unique(whose)]
+        self.strangers = by_person(seen.descriptions, owner[seen.has_face])
 
     def score(self, clean: Tensor, pictures: Mapping[str, Tensor]) -> dict[str, dict[str, float | None]]:
         """Prompt -> mean over its faces; pictures and clean photos as `Panel.score` takes them.
@@ -79,8 +78,7 @@ class Usefulness:
         everybody = [photos.descriptions, *self.strangers]
         similarities = torch.empty(0, len(everybody), dtype=torch.float64)
         if seen.faces:
-            columns = [appearance_similarity(seen.descriptions, each) for each in everybody]
-            similarities = torch.stack(columns, 1)
+            similarities = similarity_to_each(seen.descriptions, everybody)
         found["appearance"] = finite(float(similarities[:, 0].mean()))
         if self.strangers:
             first = ranks(similarities, torch.zeros(seen.faces, dtype=torch.long))
@@ -89,7 +87,7 @@ class Usefulness:
 
     def _look(self, pictures: Tensor, instruments: Instruments | None = None) -> Faces:
         through = instruments or self.instruments
-        return observe(pictures, through, attributes=True, batch=BATCH, stage="usefulness", progress=silent)
+        return observe(pictures, through, batch=BATCH, stage="usefulness", progress=silent)
 
     @torch.no_grad()
     def _quality(self, pictures: Tensor) -> float:

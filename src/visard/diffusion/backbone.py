@@ -147,6 +147,10 @@ class Backbone:
             ).sample
         return images
 
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Encoded and decoded, in [-1, 1]: whatever the latents cannot hold is lost."""
+        return self.decode(self.encode(images).mean).clamp(-1, 1)
+
     def embed_text(self, prompts: list[str]) -> Conditioning:
         """What the prompts tell the UNet; what exceeds the encoder's L tokens is cut off, with a warning."""
         self._warn_of_long(prompts)

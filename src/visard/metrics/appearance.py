@@ -8,6 +8,8 @@ described alike, and one person is not described the same in every picture (`sel
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -19,6 +21,16 @@ def appearance_similarity(pictures: Tensor, photos: Tensor) -> Tensor:
     (P, Q) generated and (R, Q) photos, in standard deviations from the average person -> (P,).
     """
     return normalize(pictures.double(), dim=1) @ normalize(photos.double().mean(0), dim=0)
+
+
+def similarity_to_each(pictures: Tensor, people: Sequence[Tensor]) -> Tensor:
+    """The same to each of N people's photos (R, Q) -> (P, N): a search by looks."""
+    return torch.stack([appearance_similarity(pictures, each) for each in people], 1)
+
+
+def by_person(descriptions: Tensor, owner: Tensor) -> list[Tensor]:
+    """Descriptions (F, Q) of each person's photos, of whom owner (F,) says which; [] where nothing is."""
+    return [descriptions[owner == who] for who in torch.unique(owner)] if descriptions.numel() else []
 
 
 def self_similarity(photos: Tensor) -> Tensor:

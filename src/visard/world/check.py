@@ -121,7 +121,7 @@ def check_autoencoder(
 
     def through(whole: Tensor) -> Tensor:
         parts = torch.split(whole.to(backbone.device), 16)
-        return torch.cat([backbone.decode(backbone.encode(part).mean).clamp(-1, 1).cpu() for part in parts])
+        return torch.cat([backbone.reconstruct(part).cpu() for part in parts])
 
     indices = recognition.held_out(pictures)
     shown = pictures_at(pictures, indices)

@@ -110,7 +110,7 @@ def test_the_shipped_describer_knows_strangers_of_the_gallery_again() -> None:
     assert kit.gallery is not None
     folders = sorted(kit.gallery.iterdir())[:24]
     photos = torch.cat([load_photos(folder, 128) for folder in folders])
-    seen = observe(photos, kit.instruments(), attributes=True, batch=16, stage="", progress=silent)
+    seen = observe(photos, kit.instruments(), batch=16, stage="", progress=silent)
     owner = np.arange(len(folders)).repeat(2)[seen.has_face.numpy()]
     found = describer.alike(seen.descriptions, owner)
     assert found["similarity to the person's other pictures"] > 0.6

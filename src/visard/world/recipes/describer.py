@@ -19,7 +19,7 @@ from visard.diffusion.backbone import Backbone
 from visard.faces.architectures import ARCHITECTURES
 from visard.faces.recognizer import InputSpec
 from visard.faces.regressor import FaceRegressor, Head, RegressorRow, head_sizes
-from visard.metrics.appearance import appearance_similarity, self_similarity
+from visard.metrics.appearance import by_person, self_similarity, similarity_to_each
 from visard.world.dataset import Pictures, load
 from visard.world.people import BEARDS, GEOMETRY, HAIR_STYLES, Person, person, split_people
 from visard.world.recipes import Job, recognition
@@ -148,11 +148,8 @@ def measure(describer: FaceRegressor, pictures: Pictures, backbone: Backbone) ->
     owner = pictures.person[indices.numpy()]
     truth = describe(owner)
 
-    def coded(whole: Tensor) -> Tensor:
-        return backbone.decode(backbone.encode(whole).mean).clamp(-1, 1)
-
     scores: dict[str, float] = {}
-    for suffix, change in (("", None), (", through the autoencoder", coded)):
+    for suffix, change in (("", None), (", through the autoencoder", backbone.reconstruct)):
         crops = FaceCrops(pictures, describer.spec.size, margin=describer.margin, change=change)
         read = torch.cat([describer(crops(batch))[HEAD] for batch in torch.split(indices, 64)])
         explained = 1 - (read - truth).square().mean(0) / (truth - truth.mean(0)).square().mean(0)
@@ -167,9 +164,9 @@ def measure(describer: FaceRegressor, pictures: Pictures, backbone: Backbone) ->
 
 def alike(read: Tensor, owner: np.ndarray, suffix: str = "") -> dict[str, float]:
     """Similarity of descriptions (N, Q) within and between people, of whom owner (N,) says which."""
-    groups = [read[torch.from_numpy(owner == each)] for each in np.unique(owner)]
+    groups = by_person(read, torch.from_numpy(owner))
     own = torch.cat([self_similarity(group) for group in groups])
-    others = torch.stack([appearance_similarity(read, group) for group in groups], 1)
+    others = similarity_to_each(read, groups)
     strangers = others[torch.from_numpy(owner[:, None] != np.unique(owner)[None, :])]
     return {
         f"similarity to the person's other pictures{suffix}": float(own.mean()),
