@@ -366,3 +366,10 @@ def test_a_folder_has_pictures_when_a_person_would_say_so(tmp_path: Path) -> Non
     assert not has_pictures(tmp_path)
     (tmp_path / "IMG_0001.HEIC").touch()
     assert has_pictures(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["png", "webp"])
+def test_a_picture_whose_exif_is_damaged_is_read_as_it_lies(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / f"damaged.{kind}"
+    Image.new("RGB", (40, 50), "red").save(file, exif=b"Exif\0\0II*\0")
+    assert read_image(file).size == (40, 50)

@@ -13,15 +13,17 @@ from typing import Literal
 import pytest
 import torch
 
-from visard.errors import BusyError, ModelError, StorageError
+from visard.errors import BusyError, DiskFullError, ModelError, StorageError
 from visard.storage import (
     atomic_folder,
     atomic_write,
     claimed,
     finite,
+    known_error,
     load_tensors,
     require_space,
     save_tensors,
+    size_of,
     storage_errors,
     user_folder,
 )
@@ -271,3 +273,22 @@ def test_figures_are_strict_json_and_as_long_as_asked() -> None:
     assert finite(tree, 6) == found | {"b": {"c": 0.333333}}
     assert finite(nan) is None
     assert finite(0.1 + 0.2) == 0.1 + 0.2
+
+
+def test_what_safetensors_hides_in_words_is_a_full_disk_too(tmp_path: Path) -> None:
+    from safetensors import SafetensorError
+
+    full = SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+    with pytest.raises(DiskFullError), storage_errors(tmp_path):
+        raise full
+    assert isinstance(known_error(full), DiskFullError)
+    with pytest.raises(SafetensorError), storage_errors(tmp_path):  # a bug stays one
+        raise SafetensorError("Error while deserializing header")
+
+
+def test_the_size_of_files_and_folders(tmp_path: Path) -> None:
+    (tmp_path / "folder" / "deep").mkdir(parents=True)
+    (tmp_path / "folder" / "a").write_bytes(b"123")
+    (tmp_path / "folder" / "deep" / "b").write_bytes(b"45")
+    assert (size_of(tmp_path / "folder"), size_of(tmp_path / "folder" / "a")) == (5, 3)
+    assert size_of(tmp_path / "nothing") == 0

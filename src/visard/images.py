@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ def read_image(path: str | Path) -> Image.Image:
         with warnings.catch_warnings():
             # Pillow warns about damaged metadata, which is dropped, and about sizes, which are checked below.
             warnings.simplefilter("ignore")
-            return _plain(ImageOps.exif_transpose(_opened(path, formats)))
+            return _plain(_upright(_opened(path, formats)))
     except VisardError:
         raise
     except FileNotFoundError as error:
@@ -235,6 +236,14 @@ def _opened(path: Path, formats: tuple[str, ...]) -> Image.Image:
             return image
         whole = image.convert(AVERAGED[image.mode]) if image.mode in AVERAGED else image
         return whole.reduce(part)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF says; as it lies where that is damaged."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except (*DAMAGED, struct.error):
+        return image
 
 
 def _part(image: Image.Image) -> int:

@@ -144,11 +144,17 @@ class Kit:
         """A fresh copy of the kit's base model, or of another, as personalisation changes it in place."""
         from visard.diffusion.backbone import Backbone
 
-        chosen = str(source or self.contents.backbone)
-        if not chosen:
+        chosen = source or self.base_model
+        if not str(chosen):
             raise ModelError(f"The kit {self.name} names no base model.", "Say which with --base.")
-        beside = self.file.parent / chosen
-        return Backbone.load(beside if source is None and beside.is_dir() else chosen, device=self.device)
+        return Backbone.load(chosen, device=self.device)
+
+    @property
+    def base_model(self) -> str | Path:
+        """What the kit calls its base model, by its place where it lies beside; "" without one."""
+        name = self.contents.backbone
+        beside = self.file.parent / name
+        return beside if name and beside.is_dir() else name
 
     def detector(self) -> Detector:
         """The face detector, its landmarks refined if the kit has a regressor for them."""
@@ -159,7 +165,8 @@ class Kit:
         refinement = self.contents.landmarks
         if refinement is None:
             return detector
-        return RefinedDetector(detector, self._load(refinement, FaceRegressor.load).to(self.device))
+        regressor = self._load(refinement, FaceRegressor.load).to(self.device)
+        return RefinedDetector(detector, regressor, self.digest(refinement.file))
 
     def surrogates(self) -> list[Recognizer]:
         """The recognisers that personalisation may see."""

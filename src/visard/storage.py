@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -55,6 +56,10 @@ def storage_errors(path: str | Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise storage_error(error, path) from error
+    except Exception as error:
+        if (hidden := _hidden(error)) is None:
+            raise
+        raise storage_error(hidden, path) from error
 
 
 def storage_error(error: OSError, path: str | Path) -> StorageError:
@@ -71,6 +76,7 @@ def known_error(error: BaseException) -> VisardError | None:
     """`error` as one that a person can act on: a full disk, a full memory; None for a bug."""
     if isinstance(error, VisardError):
         return error
+    error = _hidden(error) or error
     if isinstance(error, OSError) and error.errno in FULL:
         return storage_error(error, error.filename or "A file")
     # torch has a class of its own for a full disk, too slow to import for a check.
@@ -159,18 +165,19 @@ def require_space(path: str | Path, bytes_needed: int) -> None:
         )
 
 
+def size_of(path: Path) -> int:
+    """Bytes of a file or of all files in a folder, 0 for what is not there."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
 def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
     """Write `tensors` as safetensors with `meta` as JSON in the header, atomically. Raises StorageError."""
-    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     _remove_leftovers(Path(path))
     with _replacing(Path(path)) as temporary:
-        try:
-            save_file(_apart(tensors), temporary, _header(meta))
-        except SafetensorError as error:  # safetensors hides the errno of its own writes in its message
-            number = errno.ENOSPC if f"os error {errno.ENOSPC}" in str(error) else errno.EIO
-            raise OSError(number, str(error)) from error
+        save_file(_apart(tensors), temporary, _header(meta))
 
 
 def tensor_bytes(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> bytes:
@@ -220,6 +227,14 @@ def sha256(file: Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _hidden(error: BaseException) -> OSError | None:
+    """The operating system's refusal in an error of safetensors, which has its number in the words alone."""
+    number = re.search(r"os error (\d+)", str(error))
+    if number is None or not type(error).__module__.startswith("safetensors"):
+        return None
+    return OSError(int(number[1]), os.strerror(int(number[1])))
 
 
 def _header(meta: Mapping[str, Any]) -> dict[str, str]:

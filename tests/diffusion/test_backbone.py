@@ -210,3 +210,28 @@ def test_a_small_model_writes_its_attention_out(tiny, images, tmp_path):
     written_out = estimate(small, images)
     small.unet.set_attn_processor(AttnProcessor2_0())
     torch.testing.assert_close(estimate(small, images), written_out, atol=1e-4, rtol=1e-4)
+
+
+def test_a_long_prompt_is_warned_of_once(tiny, caplog):
+    with caplog.at_level(logging.WARNING, "visard"):
+        for _ in range(3):
+            tiny.embed_text(["photo " * 30])
+    assert caplog.text.count("the model reads 16") == 1
+    assert len(caplog.text) < 250
+
+
+def test_fingerprint_does_not_depend_on_names_of_a_library_version(tiny, monkeypatch):
+    """transformers 5.6 dropped a level of the text encoder's names."""
+    before, state = tiny.fingerprint(), tiny.text_encoder.state_dict()
+    older = {f"text_model.{name.removeprefix('text_model.')}": each for name, each in state.items()}
+    newer = {name.removeprefix("text_model."): each for name, each in state.items()}
+    for names in (older, newer):
+        monkeypatch.setattr(tiny.text_encoder, "state_dict", lambda names=names: names)
+        assert tiny.fingerprint() == before
+
+
+def test_what_the_autoencoder_makes_of_pictures_stays_in_range(tiny, images):
+    made = tiny.reconstruct(images)
+    assert made.shape == images.shape
+    assert float(made.abs().max()) <= 1
+    assert torch.equal(made, tiny.decode(tiny.encode(images).mean).clamp(-1, 1))

@@ -205,3 +205,11 @@ def test_mirrors_are_tried_in_order_and_every_refusal_is_told(v_folder, tmp_path
     answers.clear()
     with pytest.raises(ModelError, match=r"404 for .*2-1-base.*404 for"):
         resolve("sd21")
+
+
+def test_a_run_that_is_not_there_is_not_asked_for_at_the_hub(tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("visard.diffusion.sources.snapshot_download", lambda *_, **__: pytest.fail("asked"))
+    with pytest.raises(ModelError, match="no model folder runs/alice"):
+        resolve("runs/alice")

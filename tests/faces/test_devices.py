@@ -31,7 +31,7 @@ POINTS = TEMPLATE_112.expand(2, 5, 2) + 5
 class Finds:
     """A detector on the CPU, as all are, that knows where the faces are."""
 
-    name, setting = "finds", "none"
+    name, setting, weights = "finds", "none", ""
 
     def detect(self, images: Tensor) -> list[list[Face]]:
         box = torch.tensor([1.0, 2.0, 90.0, 100.0])

@@ -13,7 +13,7 @@ SIZE = 32
 
 
 class Rough:
-    name, setting = "rough", "threshold .5"
+    name, setting, weights = "rough", "threshold .5", "rough weights"
 
     def __init__(self, landmarks: Tensor) -> None:
         self.landmarks = landmarks

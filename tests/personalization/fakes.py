@@ -25,6 +25,7 @@ class FakeDetector:
 
     name = "fake"
     setting = "fixed"
+    weights = ""
 
     def __init__(self, script: Sequence[list[list[Face]]] = ()) -> None:
         self.script = list(script)

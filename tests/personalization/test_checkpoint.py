@@ -134,3 +134,17 @@ def test_saving_is_due_by_time_and_never_takes_more_than_its_share(tmp_path: Pat
 
 def test_every_zero_is_after_every_step(tmp_path: Path) -> None:
     assert Checkpoints(tmp_path / "checkpoint", KEY, every=0.0).due()
+
+
+def test_what_another_program_keeps_there_is_left_alone(tmp_path: Path) -> None:
+    foreign = [tmp_path / name / "model.bin" for name in ("step-1000", "1000", ".cache")]
+    for file in foreign:
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"theirs")
+    checkpoints = Checkpoints(tmp_path, KEY)
+    assert checkpoints.newest_key() is None
+    for done in (1, 2):
+        checkpoints.save(snapshot(done))
+    assert [each.name for each in sorted(tmp_path.iterdir())] == [".cache", "00000002", "1000", "step-1000"]
+    checkpoints.delete()
+    assert [each.name for each in sorted(tmp_path.iterdir())] == [".cache", "1000", "step-1000"]

@@ -425,3 +425,37 @@ def test_photos_are_checked_before_anything_is_made(tmp_path: Path, backbone: Ba
     with pytest.raises(InputError, match="no face"):
         start(tmp_path / "run", backbone, cache, detector=detector)
     assert not (tmp_path / "run").exists()
+
+
+def test_beginning_anew_keeps_the_old_model_until_the_new_run_can_begin(
+    tmp_path: Path, fresh: Fresh, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = start(tmp_path / "run", fresh(), cache, LORA)
+    before = weights(first)
+
+    def fail(*_: object, **__: object) -> None:
+        raise InputError("There is no such decoder.", "Name another.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("visard.personalization.session.load_decoder", fail)
+        with pytest.raises(InputError, match="no such decoder"):
+            start(tmp_path / "run", fresh(), cache, LORA, resume=False)
+    assert same(weights(first), before)
+    again = start(tmp_path / "run", fresh(), cache, replace(LORA, seed=5), resume=False)
+    assert not same(weights(again), before)
+
+
+def test_a_finished_run_whose_history_is_gone_is_returned(tmp_path: Path, fresh: Fresh, cache: Path) -> None:
+    first = start(tmp_path / "run", fresh(), cache, LORA)
+    (tmp_path / "run" / "history.json").unlink()
+    again = start(tmp_path / "run", fresh(), cache, LORA)
+    assert (again.model, again.history) == (first.model, [])
+
+
+def test_a_history_of_another_program_is_not_written_over(tmp_path: Path, fresh: Fresh, cache: Path) -> None:
+    mine = tmp_path / "run" / "history.json"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(InputError, match=r"holds history\.json"):
+        start(tmp_path / "run", fresh(), cache, LORA)
+    assert mine.read_text() == "mine"

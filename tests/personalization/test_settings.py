@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from visard.errors import InputError
@@ -103,3 +105,20 @@ def test_what_a_run_needs_follows_from_its_settings() -> None:
     assert PersonalizationSettings(
         fine_tuning=plain, decoupling=DecouplingSettings(floor="impostor")
     ).needs_class_pictures
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"defence": "none"}, {"decoupling": {"schedule": "joint"}}, {"decoupling": {"radius": 0.0}}],
+)
+def test_a_dial_that_turns_nothing_is_known(changes: dict[str, Any]) -> None:
+    assert PersonalizationSettings().has_dial
+    assert not PersonalizationSettings().with_preset(changes).has_dial
+
+
+def test_captions_that_do_not_name_the_person_are_known() -> None:
+    prompts = PersonalizationSettings().prompts
+    assert prompts.untaught([None, None]) == ""
+    assert prompts.untaught(["a man outdoors", None]) == ""  # that photo is taught by the usual words
+    assert prompts.untaught(["a man outdoors", "sks person smiling"]) == ""
+    assert prompts.untaught(["a man outdoors", "a person smiling"]) == "sks"

@@ -16,7 +16,7 @@ BLACK, RED, GREEN, BLUE = (0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.
 class SeesColour:
     """Finds a face in every picture that is not black."""
 
-    name, setting = "colour", "not black"
+    name, setting, weights = "colour", "not black", ""
 
     def detect(self, images: Tensor) -> list[list[Face]]:
         faces = face_in_the_middle(None, images)

@@ -20,6 +20,9 @@ from visard.settings import from_toml
 from visard.storage import atomic_write
 from visard.targets import require_writable
 
+ALONE = "pictures"
+"""What an arm is called that is compared with none."""
+
 
 def audit(
     pictures: str | Path,
@@ -95,12 +98,15 @@ def trained_against(run: Path, kit: Kit) -> list[ModelId]:
 
 
 def _arms(folder: Path) -> dict[str, Tensor]:
-    """The folders under `folder` that hold pictures, by path, or `folder` itself by its name."""
+    """The folders under `folder` that hold pictures, by path; or those in `folder` itself, by no name of it.
+
+    One folder's name is often a person's, and a report goes to others.
+    """
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}.", "Give the folder that holds the pictures.")
     inside = sorted(path for path in folder.rglob("*") if path.is_dir() and has_pictures(path))
     if has_pictures(folder) or not inside:
-        return {folder.resolve().name: _photos(folder)}
+        return {ALONE: _photos(folder)}
     arms = {path.relative_to(folder).as_posix(): _photos(path) for path in inside}
     if len({pictures.shape[1:] for pictures in arms.values()}) > 1:
         raise InputError(f"The folders in {folder} hold pictures of several sizes.", "Audit them one by one.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -79,19 +81,30 @@ def generate(
 
 
 def _same_request(out: Path, request: Mapping[str, Any]) -> None:
-    """Pictures of two requests in one folder could not be told apart: a folder belongs to the first one."""
+    """Pictures of two requests in one folder could not be told apart: a folder belongs to the first one.
+
+    The model stands there under a name of this folder's own: two folders must not tell that one drew both.
+    """
     file = out / REQUEST_FILE
-    if not file.exists() and not (out / "0000.png").exists():
-        atomic_write(file, (json.dumps(request, indent=2) + "\n").encode())
+    if not any(out.glob("[0-9][0-9][0-9][0-9].png")):
+        written = {**request, "model": _masked(request["model"], secrets.token_hex(8))}
+        atomic_write(file, (json.dumps(written, indent=2) + "\n").encode())
         return
     try:
-        same = json.loads(file.read_text(encoding="utf-8")) == request
-    except (OSError, ValueError):
+        there = json.loads(file.read_text(encoding="utf-8"))
+        salt = there["model"].partition("-")[0]
+        same = there == {**request, "model": _masked(request["model"], salt)}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         same = False
     if not same:
         raise InputError(
             f"{out} holds pictures of another request.", "Choose another folder, or delete that one."
         )
+
+
+def _masked(model: str, salt: str) -> str:
+    """A fingerprint that can be recognised by whoever has the model."""
+    return f"{salt}-{hashlib.sha256(f'{salt} {model}'.encode()).hexdigest()[:16]}"
 
 
 def _part(progress: Progress, done_before: int, whole: int) -> Progress:

@@ -61,6 +61,9 @@ def personalize(
         plan = memory_plans.choose(memory, settings, backbone)
         settings = memory_plans.applied(plan, settings, changes)
         tell(memory_plans.description(plan, settings, backbone))
+    captions = [shot.caption for shot in chosen.used]
+    if untaught := settings.prompts.untaught(captions):
+        tell(f"No caption says {untaught!r}: the model will not know the person by that.")
     return personalization.run(
         settings,
         chosen.pictures,
@@ -70,7 +73,7 @@ def personalize(
         folder=out,
         progress=progress,
         resume=resume,
-        captions=[shot.caption for shot in chosen.used],
+        captions=captions,
         names=[shot.file.name for shot in chosen.used],
     )
 
@@ -96,4 +99,11 @@ def _settings(
             settings = settings.with_preset(table.get("settings", table))  # run.toml has them one level down
     if privacy is not None:
         settings = settings.with_privacy(privacy)
-    return settings.with_preset(changes)
+    settings = settings.with_preset(changes)
+    asked = privacy is not None or changes.get("decoupling", {}).get("rho") is not None
+    if asked and not settings.has_dial:
+        raise InputError(
+            "Privacy was asked for, and these settings train without the defence that it turns.",
+            'Set defence = "iddm", decoupling.schedule = "staged" and a radius above 0; or do not ask.',
+        )
+    return settings

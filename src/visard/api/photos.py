@@ -38,5 +38,4 @@ def selector(kit: Kit, size: int) -> Selector:
 
 def _side(kit: Kit, base: str | Path | None) -> int:
     """Pixels of the base model's pictures, without loading it."""
-    beside = kit.file.parent / kit.contents.backbone
-    return resolution_of(beside if base is None else base)
+    return resolution_of(kit.base_model if base is None else base)

@@ -147,6 +147,7 @@ class Remembered:
 
     name: str
     setting: str
+    weights: str
     faces: Sequence[list[Face]]
 
     def detect(self, images: Tensor) -> list[list[Face]]:

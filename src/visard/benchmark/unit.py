@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -245,9 +245,10 @@ class UnitJob:
         changed = torch.stack([to_tensor(read_image(file)) for file in protected.pictures])
         found = kit.detector()
         faces = [list(each) for each in found.detect(photos)]
+        known = partial(Remembered, found.name, found.setting, found.weights)
         if self.method.clean_too:
-            return torch.cat([reference, changed]), Remembered(found.name, found.setting, faces)
-        return changed, Remembered(found.name, found.setting, faces[half:])
+            return torch.cat([reference, changed]), known(faces)
+        return changed, known(faces[half:])
 
     def _measure_change(self, photos: Tensor, optimised: Tensor, lpips: Lpips | None) -> None:
         found = {"psnr": psnr(optimised, photos), "ssim": ssim(optimised, photos)}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from visard.cli.console import progress, result
+from visard.cli.console import note, progress, result
 from visard.cli.options import AsJson, Device, KitOption
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def audit(
     from visard import api  # not at the top: it takes seconds, and --help should not
     from visard.audit import AuditSettings
 
+    if kit == "world":
+        note("The embedded world's judges know procedural people: photos of real ones take --kit.")
     settings = AuditSettings(fpir=fpir)
     seen: list[AuditResult] = []
     try:

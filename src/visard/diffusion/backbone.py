@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -15,13 +14,22 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 
 from visard.diffusion.conditioning import Conditioning
-from visard.diffusion.folders import SD, SDXL, TEXT_ENCODERS, write_index, write_part, write_tokenizer
+from visard.diffusion.folders import (
+    SD,
+    SDXL,
+    TEXT_ENCODERS,
+    bare_name,
+    write_index,
+    write_part,
+    write_tokenizer,
+)
 from visard.diffusion.loading import Parts, load_folder, quiet
 from visard.diffusion.schedule import NoiseSchedule
 from visard.diffusion.schedulers import build_scheduler
 from visard.diffusion.single_file import load_single_file
 from visard.diffusion.sources import resolve
 from visard.errors import ModelError
+from visard.precision import full_precision
 from visard.storage import atomic_folder
 
 log = logging.getLogger(__name__)
@@ -66,6 +74,7 @@ class Backbone:
         """The weight files it was loaded from."""
         self.source = source
         self.revision = revision
+        self._cut_off: set[str] = set()
         self._check_fit()
 
     @classmethod
@@ -79,7 +88,7 @@ class Backbone:
     ) -> Backbone:
         """Load a diffusers folder, a safetensors file (A1111, ComfyUI), a hub id or an alias (`ALIASES`).
 
-        `dtype`: of the UNet and the text encoders. Raises ModelError.
+        `dtype`: of the UNet and the text encoders. Frozen: whoever trains says what. Raises ModelError.
         """
         found = resolve(source, revision)
         load = load_single_file if found.path.is_file() else load_folder
@@ -90,6 +99,7 @@ class Backbone:
             network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
         if backbone.device.type == "cpu" and backbone.unet.config.sample_size <= SMALL_SIDE:
             backbone.unet.set_attn_processor(AttnProcessor())
+        backbone.freeze()  # what could train takes other kernels on some CPUs, and comes to other last bits
         return backbone
 
     @property
@@ -135,13 +145,13 @@ class Backbone:
     def encode(self, images: Tensor) -> Posterior:
         """Posterior over scaled latents; differentiable in images."""
         scale = self.vae.config.scaling_factor
-        with self._full_precision():
+        with full_precision(self.device):
             gaussian = self.vae.encode(images.to(self.device, self.vae.dtype)).latent_dist
         return Posterior(gaussian.mean * scale, gaussian.std * scale)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Pictures of scaled latents, not clamped; differentiable in latents."""
-        with self._full_precision():
+        with full_precision(self.device):
             images: Tensor = self.vae.decode(
                 latents.to(self.device, self.vae.dtype) / self.vae.config.scaling_factor
             ).sample
@@ -254,16 +264,12 @@ class Backbone:
         digest = hashlib.sha256(f"{self.schedule.prediction_type} {self.vae.config.scaling_factor}".encode())
         digest.update(self.schedule.alphas_cumprod.cpu().numpy().tobytes())
         for part, network in self.networks.items():
-            for name, tensor in sorted(network.state_dict().items()):
+            tensors = {bare_name(part, name): tensor for name, tensor in network.state_dict().items()}
+            for name, tensor in sorted(tensors.items()):
                 values = tensor.detach().flatten()[:: max(1, tensor.numel() // 1024)]
                 digest.update(f"{part}.{name} {tuple(tensor.shape)}".encode())
                 digest.update(values.to("cpu", torch.float32).numpy().tobytes())
         return digest.hexdigest()[:16]
-
-    @contextmanager
-    def _full_precision(self) -> Iterator[None]:
-        with torch.autocast(self.device.type, enabled=False), torch.backends.cudnn.flags(allow_tf32=False):
-            yield
 
     def _encode_text(self, prompts: list[str], index: int, **options: Any) -> Any:
         tokenizer, encoder = self.tokenizers[index], self.text_encoders[index]
@@ -279,8 +285,10 @@ class Backbone:
         length = self.text_encoder.config.max_position_embeddings
         for prompt in prompts:
             tokens = len(self.tokenizer(prompt, verbose=False).input_ids)
-            if tokens > length:
-                log.warning("This prompt has %d tokens and the model reads %d: %s", tokens, length, prompt)
+            if tokens > length and prompt not in self._cut_off:
+                self._cut_off.add(prompt)
+                shown = shorten(prompt, 60, placeholder=" ...")
+                log.warning("This prompt has %d tokens and the model reads %d: %s", tokens, length, shown)
 
     def _check_fit(self) -> None:
         """Raise ModelError when the parts come from different models."""

@@ -201,6 +201,11 @@ def _public_name(part: str, name: str) -> str:
     return name
 
 
+def bare_name(part: str, name: str) -> str:
+    """A weight's name whichever version of transformers gave it: some leave out a prefix."""
+    return name.removeprefix(TEXT_PREFIX) if part == "text_encoder" else name
+
+
 def _missing_shards(folder: Path, weights: str | None) -> list[str]:
     if weights is None or (folder / weights).is_file():
         return []

@@ -79,7 +79,8 @@ def resolve(source: str | Path, revision: str | None = None) -> Source:
         refuse_pickle(path)
         return Source(path, str(source), None)
     name = str(source)
-    if name not in ALIASES and not HUB_ID.fullmatch(name):
+    # "runs/me" in a folder that has runs/ is a slip, and no name to ask the hub for.
+    if name not in ALIASES and (not HUB_ID.fullmatch(name) or path.parent.is_dir()):
         raise ModelError(
             f"There is no model folder {source}, and no such file.",
             f"Check the path, or use a Hugging Face id (owner/name) or one of: {', '.join(ALIASES)}.",

@@ -27,7 +27,7 @@ def similarity_transform(source: Tensor, target: Tensor) -> Tensor:
     Constants in every gradient. Umeyama's solution (1991), which in two dimensions is one complex division.
     Raises ValueError when all landmarks of a face coincide.
     """
-    source = source.detach().double()
+    source = source.detach().cpu().double()  # not every device has float64
     target = target.detach().to(source)
     source_mean, target_mean = source.mean(-2, keepdim=True), target.mean(-2, keepdim=True)
     x, y = (source - source_mean).unbind(-1)

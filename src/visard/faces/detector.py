@@ -23,9 +23,15 @@ class Face:
 
 
 class Detector(Protocol):
-    """Finds faces; `setting` belongs beside every rate computed from what it finds."""
+    """Finds faces; `setting` belongs beside every rate computed from what it finds.
+
+    weights: a digest of its models' files, "" where they are not known.
+    """
 
     name: str
+
+    @property
+    def weights(self) -> str: ...
 
     @property
     def setting(self) -> str: ...

@@ -15,6 +15,7 @@ from visard.errors import ModelError
 from visard.faces.alignment import align, template
 from visard.faces.architectures import ARCHITECTURES
 from visard.faces.weights import load_weights
+from visard.precision import full_precision
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Recognizer(nn.Module):
 
         The length is a picture quality in MagFace and AdaFace. Raises ValueError for crops of another size.
         """
-        with torch.autocast(self.device.type, enabled=False), torch.backends.cudnn.flags(allow_tf32=False):
+        with full_precision(self.device):
             dtype = next((each.dtype for each in self.network.parameters()), torch.float32)
             output = self.network(self.spec.prepare(crops.to(self.device, dtype)))
             if isinstance(output, tuple):  # AdaFace gives the direction and the length

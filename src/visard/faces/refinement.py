@@ -25,9 +25,10 @@ class RefinedDetector:
     recogniser much of its certainty.
     """
 
-    def __init__(self, detector: Detector, regressor: FaceRegressor) -> None:
+    def __init__(self, detector: Detector, regressor: FaceRegressor, weights: str = "") -> None:
         self.detector, self.regressor = detector, regressor
         self.name = detector.name
+        self.weights = f"{detector.weights} {weights}".strip()
 
     @property
     def setting(self) -> str:

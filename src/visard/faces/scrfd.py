@@ -17,6 +17,7 @@ from visard.faces.onnx import open_session
 from visard.faces.recognizer import build
 from visard.faces.retinaface import RetinaFaceNetwork
 from visard.faces.weights import load_weights
+from visard.storage import sha256
 
 STRIDE = 32  # the coarsest: sides of a network's input are multiples of it
 
@@ -133,6 +134,7 @@ class Scrfd:
         margin: float = 0.0,
         threshold: float = 0.5,
         overlap: float = 0.4,
+        weights: str = "",
     ) -> None:
         if not sizes:
             raise ValueError("a detector needs at least one size")
@@ -145,6 +147,7 @@ class Scrfd:
         self.margin = margin
         self.threshold = threshold
         self.overlap = overlap
+        self.weights = weights
 
     @property
     def setting(self) -> str:
@@ -169,6 +172,7 @@ class Scrfd:
                 margin=row.margin,
                 threshold=row.threshold,
                 overlap=row.overlap,
+                weights=sha256(row.file),
             )
         except ValueError as error:
             raise ModelError(f"{row.name}: {error}.", "Correct the detector's sizes or margin.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,8 @@ from visard.storage import atomic_folder, atomic_write, load_tensors, save_tenso
 FORMAT = 1
 STATE = "state.json"
 WEIGHTS, OPTIMIZER, RUN = "weights.safetensors", "optimizer.safetensors", "run.safetensors"
+NAME = re.compile(r"(\.)?\d{8}(?(1)\..*)")
+"""Of a snapshot, or hidden and with a suffix of one half written: what else is in the folder is not ours."""
 BEGIN_ANEW = "Begin anew, without resuming."
 LARGEST_SHARE = 0.05
 """Of a run's time that writing checkpoints may take."""
@@ -113,16 +116,21 @@ class Checkpoints:
         with storage_errors(self.folder):
             if not self.folder.is_dir():
                 return
-            for each in self.folder.iterdir():
-                if each.name.lstrip(".").partition(".")[0].isdigit():
-                    shutil.rmtree(each)
+            for each in self._ours():
+                shutil.rmtree(each)
             if not any(self.folder.iterdir()):
                 self.folder.rmdir()
 
     def _newest(self) -> Path | None:
+        files = (STATE, WEIGHTS, OPTIMIZER, RUN)
+        whole = [each for each in self._ours() if not each.name.startswith(".")]
+        return max((each for each in whole if any((each / name).exists() for name in files)), default=None)
+
+    def _ours(self) -> list[Path]:
+        """Every snapshot, whole or begun."""
         if not self.folder.is_dir():
-            return None
-        return max((each for each in self.folder.iterdir() if each.name.isdigit()), default=None)
+            return []
+        return [each for each in self.folder.iterdir() if NAME.fullmatch(each.name) and each.is_dir()]
 
     def _read_state(self, snapshot: Path) -> dict[str, Any]:
         try:
@@ -135,7 +143,7 @@ class Checkpoints:
 
     def _remove_all_but(self, keep: Path) -> None:
         """Older snapshots, and what a crash may have left half written."""
-        for each in self.folder.iterdir():
+        for each in self._ours():
             if each != keep:
                 shutil.rmtree(each, ignore_errors=True)
 

@@ -16,6 +16,7 @@ from visard.errors import TrainingError
 from visard.personalization.fine_tuning import Autocast
 from visard.personalization.identity import IdentityLoss, Landmarks
 from visard.personalization.settings import DecouplingSettings
+from visard.precision import full_convolutions
 
 
 class Stage(str, Enum):
@@ -152,7 +153,8 @@ class Decoupling:
             if stage is not Stage.FIDELITY:
                 loss = loss + self._identity_loss(leaf, text, fallback, noise, figures)
             if loss.requires_grad:  # a batch without a single face has nothing to descend
-                total += torch.autograd.grad(loss.sum(), leaf)[0]
+                with full_convolutions():
+                    total += torch.autograd.grad(loss.sum(), leaf)[0]
         return total / self.settings.draws
 
     def _identity_loss(

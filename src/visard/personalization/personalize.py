@@ -28,7 +28,7 @@ from visard.personalization.record import RECOGNIZERS, RUN_FILE, is_finished, ru
 from visard.personalization.session import Session
 from visard.personalization.settings import PersonalizationSettings
 from visard.progress import Progress, silent
-from visard.storage import atomic_write, claimed, require_space, storage_errors
+from visard.storage import atomic_write, claimed, require_space, size_of, storage_errors
 
 STAGE = "personalization"
 CHECKING, ENCODING, CHECKPOINT, WRITING = "checking photos", "encoding photos", "checkpoint", "writing model"
@@ -90,25 +90,24 @@ def run(
     with claimed(folder):
         checkpoints = Checkpoints(folder / "checkpoint", key, every=settings.output.checkpoint_every)
         own = _check_own(folder, checkpoints)
-        if not resume:
+        if resume and is_finished(folder, key) and _model_path(settings, folder).exists():
             checkpoints.delete()
-            if own:
-                _remove_results(folder)
-        elif is_finished(folder, key) and _model_path(settings, folder).exists():
-            checkpoints.delete()
-            return Result(
-                folder, _model_path(settings, folder), json.loads((folder / HISTORY_FILE).read_text())
-            )
+            return Result(folder, _model_path(settings, folder), _history(folder))
         progress(CHECKING, len(photos), len(photos))
-        snapshot = checkpoints.load()
+        snapshot = checkpoints.load() if resume else None
         with memory_errors(settings):
             session = Session(
                 settings, prepared, backbone, recognizers, detector, cache=cache, progress=progress
             )
-            if snapshot is None:
-                require_space(folder, session.bytes_needed())
-            else:
+            if snapshot is not None:
                 session.restore(snapshot)
+            else:  # an earlier run goes once this one is known to begin
+                old = [checkpoints.folder, *_results(folder)] if own and not resume else []
+                require_space(folder, session.bytes_needed() - sum(map(size_of, old)))
+            if not resume:
+                checkpoints.delete()
+                if own:
+                    _remove_results(folder)
             progress(ENCODING, len(photos), len(photos))
             with closing(session):
                 _make_moves(session, checkpoints, folder, progress)
@@ -134,20 +133,34 @@ def _check_own(folder: Path, checkpoints: Checkpoints) -> bool:
             f"{checkpoints.folder} is no personalisation's.", "Choose another folder for this run."
         )
     own = key is not None or (folder / RUN_FILE).exists()
-    if not own and (taken := [name for name in (MODEL, *LORAS) if (folder / name).exists()]):
+    results = (MODEL, *LORAS, HISTORY_FILE)  # previews come before the first checkpoint
+    if not own and (taken := [name for name in results if (folder / name).exists()]):
         raise InputError(
             f"{folder} holds {taken[0]}, and no run that has written it.", "Choose another folder."
         )
     return own
 
 
+def _results(folder: Path) -> list[Path]:
+    """What a run writes into its folder, beside checkpoints; the record that it is finished first."""
+    return [folder / name for name in (RUN_FILE, HISTORY_FILE, *LORAS, MODEL, PREVIEWS)]
+
+
 def _remove_results(folder: Path) -> None:
     """What an earlier run has left: nothing of it may stand beside the new one."""
     with storage_errors(folder):
-        for name in (RUN_FILE, HISTORY_FILE, *LORAS):
-            (folder / name).unlink(missing_ok=True)
-        for name in (MODEL, PREVIEWS):
-            shutil.rmtree(folder / name, ignore_errors=True)
+        for each in _results(folder):
+            if each.is_dir():
+                shutil.rmtree(each, ignore_errors=True)
+            else:
+                each.unlink(missing_ok=True)
+
+
+def _history(folder: Path) -> list[dict[str, Any]]:
+    """Of a finished run; nothing where somebody has removed it."""
+    file = folder / HISTORY_FILE
+    found: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    return found
 
 
 def _make_moves(session: Session, checkpoints: Checkpoints, folder: Path, progress: Progress) -> None:

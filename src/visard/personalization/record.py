@@ -59,16 +59,18 @@ def run_key(
 ) -> dict[str, Any]:
     """All that the weights of a run depend on, as JSON: settings by value, photos and models by digest.
 
-    Settings that save memory are left out where the result is the same, if only up to rounding.
+    Settings that save memory are left out where the result is the same, if only up to rounding. So are the
+    landmarks, of which another number of threads changes the last bit: what finds them stands there.
     """
-    tensors = (photos.reference, photos.reference_landmarks, photos.originals, photos.landmarks)
+    prompts = photos.reference_prompts + photos.prompts
     return {
         "settings": _effective(settings),
-        "photos": digest([*tensors], ["/".join(photos.reference_prompts + photos.prompts)]),
+        "photos": digest([photos.reference, photos.originals], ["/".join(prompts)]),
         "base model": backbone.fingerprint(),
         RECOGNIZERS: {each.name: digest(each.state_dict().values()) for each in recognizers},
         "readings": {each.name: _reading(each) for each in recognizers},
         "detector": f"{detector.name}: {detector.setting}",
+        "detector's weights": detector.weights,
         "device": backbone.device.type,
     }
 
@@ -145,7 +147,8 @@ def library_versions() -> dict[str, str]:
 
 def public_name(source: str) -> str:
     """A hub id or alias as it is; of a path on this machine, only the last part."""
-    return Path(source).name if Path(source).is_absolute() or Path(source).exists() else source
+    path = Path(source).expanduser()
+    return path.name if path.is_absolute() or path.exists() else source
 
 
 def _effective(settings: PersonalizationSettings) -> dict[str, Any]:

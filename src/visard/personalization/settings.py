@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -32,6 +32,12 @@ class PromptSettings:
             "prompts.instance and prompts.prior are the same",
             'The instance prompt needs a rare word that names the person, e.g. "a photo of sks person".',
         )
+
+    def untaught(self, captions: Sequence[str | None]) -> str:
+        """The words that name the person, where every photo has a caption and none says them; else ""."""
+        rare = [word for word in self.instance.split() if word not in self.prior.split()]
+        said = {word for caption in captions for word in (caption or self.instance).split()}
+        return "" if said & set(rare) else " ".join(rare)
 
 
 @dataclass(frozen=True)
@@ -239,6 +245,12 @@ class PersonalizationSettings:
         """Whether class pictures are needed: for prior preservation, or as the strangers of `floor`."""
         impostors = self.needs_identity and self.decoupling.floor == "impostor"
         return self.fine_tuning.prior_weight > 0 or impostors
+
+    @property
+    def has_dial(self) -> bool:
+        """Whether rho changes anything."""
+        decoupling = self.decoupling
+        return self.defence == "iddm" and decoupling.schedule == "staged" and decoupling.radius > 0
 
     def with_privacy(self, level: str) -> PersonalizationSettings:
         """The same run at a level of the privacy dial: low, medium or high. Raises InputError."""

@@ -29,17 +29,17 @@ TOLERANCE = 0.02
 
 @dataclass(frozen=True)
 class Frame:
-    """A square of a photo, in its pixels; `kept` when it is the photo's own middle."""
+    """A square of whole pixels of a photo; `kept` when it is the photo's own middle."""
 
-    left: float
-    top: float
-    side: float
+    left: int
+    top: int
+    side: int
     kept: bool = False
 
     @property
     def box(self) -> Tensor:
         """(4,): x1 y1 x2 y2."""
-        return torch.tensor([self.left, self.top, self.left + self.side, self.top + self.side])
+        return torch.tensor([self.left, self.top, self.left + self.side, self.top + self.side]).float()
 
     def cut(self, image: Image.Image, size: int) -> Image.Image:
         """The square, resized to `size` x `size`."""
@@ -75,12 +75,15 @@ def frame(face: Tensor, others: Sequence[Tensor], width: int, height: int) -> Fr
 
 
 def _around(face: Tensor, side: float, shift: float, width: int, height: int) -> Frame:
-    """A square of about `side` around the face, moved so that it lies in the photo."""
-    side = min(side, width, height)
+    """A square of about `side` around the face, moved so that it lies in the photo.
+
+    Whole pixels: of a box, the last bit is the number of threads', and pictures must not depend on it.
+    """
+    whole = min(round(side), width, height)
     x, y = ((face[:2] + face[2:]) / 2).tolist()
-    left = min(max(x + (shift - 0.5) * side, 0.0), width - side)
-    top = min(max(y + (BELOW - 0.5) * side, 0.0), height - side)
-    return Frame(left, top, side)
+    left = min(max(round(x + (shift - 0.5) * whole), 0), width - whole)
+    top = min(max(round(y + (BELOW - 0.5) * whole), 0), height - whole)
+    return Frame(left, top, whole)
 
 
 def _holds(square: Frame, face: Tensor) -> bool:

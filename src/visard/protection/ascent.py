@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from visard.budget import Budget
 from visard.errors import TrainingError
 from visard.personalization.decoupling import Noise
+from visard.precision import full_convolutions
 
 Objective = Callable[[Tensor, Noise, slice], Tensor]
 """Photos (b, 3, H, W), their noise, and which of all photos they are, to what is ascended (b,)."""
@@ -52,7 +53,8 @@ class Ascent:
             rows = slice(start, start + self.micro_batch)
             leaf = images[rows].detach().requires_grad_(True)
             losses = objective(leaf, part(noise, rows), rows)
-            found = torch.autograd.grad(losses.sum(), [leaf, *parameters])
+            with full_convolutions():
+                found = torch.autograd.grad(losses.sum(), [leaf, *parameters])
             gradient[rows] = found[0]
             for parameter, each in zip(parameters, found[1:], strict=True):
                 share = each / len(images)

@@ -49,7 +49,7 @@ def build(name: str, job: Job) -> dict[str, Any]:
             seed=job.seed,
             dtype=torch.float16,
         )
-    vae = Backbone.load(folder).vae
+    vae = Backbone.load(folder).vae.requires_grad_(True)
     frozen = name == "decoder"
     if frozen:
         job = replace(job, start=None)  # it goes on from the autoencoder in `job.out`

@@ -49,6 +49,8 @@ def build(name: str, job: Job) -> dict[str, Any]:
     empty = backbone.tokenizer([""], padding="max_length", max_length=length, return_tensors="pt").input_ids
     batches = Batches(len(pictures), BATCH, job.seed)
     schedule, unet, text_encoder = backbone.schedule, backbone.unet, backbone.text_encoder
+    for network in (unet, text_encoder):
+        network.requires_grad_(True)
     if job.start is not None:
         earlier = Backbone.load(job.start / FOLDER)
         unet.load_state_dict(earlier.unet.state_dict())
