@@ -12,6 +12,7 @@ import torch
 from support.toys import ToyWorld, toy_instruments
 from visard.audit import AuditResult, AuditSettings, ModelId, Person, TierResult, audit_people, with_tiers
 from visard.audit.flags import KINDS, Evidence, raised, rules_of, tier_flags, unchecked
+from visard.audit.flags.copies import repeated
 from visard.audit.flags.judges import reference_accuracy
 from visard.audit.flags.links import chance_linked, repulsion, shuffled_labels, strangers_named
 from visard.audit.flags.rules import Raised
@@ -92,6 +93,11 @@ def two_arms(evidence: Evidence, copied: int) -> Evidence:
     return dataclasses.replace(evidence, people=people)
 
 
+def drawn(evidence: Evidence, pictures: torch.Tensor) -> Evidence:
+    """Other undefended pictures of the first person."""
+    return person(evidence, pictures={**evidence.people[0].pictures, "none": pictures})
+
+
 def renamed(evidence: Evidence, place: int, name: str) -> Evidence:
     return arm(evidence, place, arm=name)
 
@@ -161,6 +167,18 @@ RAISED: dict[str, tuple[Change, Change]] = {
     "people-repeated": (
         lambda seen: person(seen, photos=torch.cat([seen.people[0].photos, seen.people[1].photos[:1]])),
         lambda seen: person(seen, photos=seen.people[0].photos[:1].repeat(2, 1, 1, 1)),
+    ),
+    "repeated": (
+        lambda seen: drawn(seen, seen.people[0].pictures["none"][[0, 1, 1, 3]]),
+        lambda seen: drawn(seen, seen.people[0].pictures["none"][[0, 2, 1, 3]]),
+    ),
+    "person-in-gallery": (
+        lambda seen: judge(seen, people_doubled=1),
+        lambda seen: judge(seen, strangers_doubled=2),
+    ),
+    "stranger-twice": (
+        lambda seen: judge(seen, strangers_doubled=2),
+        lambda seen: judge(seen, people_doubled=1),
     ),
     "same-pictures": (lambda seen: two_arms(seen, 8), lambda seen: two_arms(seen, 7)),
     "no-undefended": (lambda seen: renamed(seen, 0, "iddm"), lambda seen: renamed(seen, 1, "iddm")),
@@ -289,6 +307,50 @@ def test_people_among_others_whose_photos_are_too_few_are_counted() -> None:
     messages = [flag.message for flag in result.flags if flag.code == "reference-accuracy"]
     assert len(messages) == len(result.judges)
     assert all(each.startswith("Those of 1 of 3 people are so few") for each in messages)
+
+
+def test_reference_photos_of_some_people_are_not_outvoted_by_those_of_others(sound: Evidence) -> None:
+    mixed = judge(sound, own_linked=0.8, own_linked_by_person=[1.0, 1.0, 1.0, 0.25, 0.25])
+    ((message, where),) = reference_accuracy(mixed)
+    assert message.startswith("Of 2 of 5 people fewer than 50%")
+    assert where == "first"
+
+
+def test_people_whose_undefended_pictures_are_never_linked_are_counted(sound: Evidence) -> None:
+    lost = [[True] * 8] * 4 + [[False] * 8]
+    judges = [dataclasses.replace(each, linked_pictures=lost) for each in sound.arms[0].judges]
+    (flag,) = [each for each in raised(arm(sound, 0, judges=judges)) if each.code == "undefended-accuracy"]
+    assert flag.message.startswith("Of 1 of 5 people not one picture is linked")
+
+
+def test_copies_of_a_reference_photo_and_of_a_strangers_are_told_apart(sound: Evidence) -> None:
+    mine, theirs = sound.people[0].photos, sound.gallery.photos
+    copied = person(sound, photos=torch.cat([mine, mine[:2]]))
+    assert [message for message, _ in repeated(copied)] == [
+        "2 reference photos repeat another of the same person."
+    ]
+    labels = [*sound.gallery.labels, sound.gallery.labels[0]]
+    gallery = dataclasses.replace(sound.gallery, photos=torch.cat([theirs, theirs[:1]]), labels=labels)
+    ((message, _),) = repeated(dataclasses.replace(sound, gallery=gallery))
+    assert message.startswith("1 of the gallery's photos")
+
+
+def test_somebody_under_another_name_is_found_though_no_photo_is_the_same() -> None:
+    world = ToyWorld(7)
+    face, twice = world.person(), world.person()
+    given = [Person(world.photos(face, 6), {"none": world.photos(face, 4)})]
+    others = world.strangers(10, 3)
+    few = AuditSettings(draws=10, null_draws=5)
+
+    def codes_with(*more: torch.Tensor) -> set[str]:
+        labels = [*others.labels, *[f"more {index}" for index, photos in enumerate(more) for _ in photos]]
+        gallery = dataclasses.replace(others, photos=torch.cat([others.photos, *more]), labels=labels)
+        found = audit_people(given, gallery, toy_instruments(), settings=few)
+        return {flag.code for flag in found.flags} & {"person-in-gallery", "stranger-twice"}
+
+    assert codes_with() == set()
+    assert codes_with(world.photos(face, 3)) == {"person-in-gallery"}
+    assert codes_with(world.photos(twice, 3), world.photos(twice, 3)) == {"stranger-twice"}
 
 
 @pytest.mark.parametrize("photos", [1, 2, 3])

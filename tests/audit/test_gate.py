@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from visard.audit import AuditSettings
-from visard.audit.gate import verdicts
-from visard.audit.result import Appearance, Difference, Lift, Verdict
+from visard.audit.flags import REPULSION
+from visard.audit.gate import under_attack, verdicts
+from visard.audit.result import Appearance, Difference, Flag, Lift, TierResult, Verdict
+from visard.metrics.bootstrap import Estimate
 
 DOWN, UP, NEITHER = (-0.6, -0.4), (0.05, 0.15), (-0.1, 0.1)
 
@@ -22,17 +25,20 @@ def verdict(
     every: tuple[float, float] = UP,
     photos: float = 0.2,
     appearance: Appearance | None = None,
+    flags: Sequence[Flag] = (),
 ) -> Verdict:
     """Of an arm with these intervals of its changes and lifts."""
     arm: Any = SimpleNamespace(
         arm="iddm",
         prompt="",
+        key="iddm",
+        judges=[SimpleNamespace(judge="first"), SimpleNamespace(judge="second")],
         pictures=40,
         faces=SimpleNamespace(faces=36),
-        strongest=SimpleNamespace(difference=Difference(-0.5, overall, -0.5, detected)),
+        strongest=SimpleNamespace(judge="first", difference=Difference(-0.5, overall, -0.5, detected)),
         resemblance=SimpleNamespace(lift=Lift(0.1, faces, 0.1, every, photos), appearance=appearance),
     )
-    (found,) = verdicts([arm], AuditSettings())
+    (found,) = verdicts([arm], flags, AuditSettings())
     return found
 
 
@@ -76,3 +82,49 @@ def test_where_people_are_described_words_do_not_decide() -> None:
     assert not verdict(appearance=lost).passed
     alone: Any = SimpleNamespace(lift=None)
     assert verdict(appearance=alone).resembles_more is None
+
+
+@pytest.mark.parametrize(
+    ("code", "where", "doubted"),
+    [
+        (REPULSION, "iddm, second", True),
+        (REPULSION, "none, second", False),
+        ("judge-was-surrogate", "first", True),  # which links most
+        ("judge-was-surrogate", "second", False),
+        ("few-people", "", False),
+    ],
+)
+def test_what_is_linked_less_for_a_doubtful_reason_does_not_pass(
+    code: str, where: str, doubted: bool
+) -> None:
+    found = verdict(flags=[Flag(code, "A doubt", "", where)])
+    assert (found.links_less, found.resembles_more) == (True, True)
+    assert (found.passed, found.decided) == (not doubted, not doubted)
+    assert ("not to be relied on: a doubt" in found.sentence) == doubted
+
+
+def tier(name: str, arm: str, low: float, high: float) -> TierResult:
+    return TierResult(name, "", Estimate((low + high) / 2, low, high, 20, "subjects"), 20, arm)
+
+
+def test_a_stronger_attack_takes_back_what_a_weaker_one_let_pass() -> None:
+    first, weak = verdict(), [tier("T0", "iddm", 0.1, 0.3), tier("T0", "none", 0.5, 0.7)]
+    held = under_attack(first, weak, "none")
+    assert held.passed
+    assert "up to attack tier T0" in held.sentence
+    strong = [tier("T4", "iddm", 0.9, 1.0), tier("T4", "none", 0.95, 1.0)]
+    lost = under_attack(first, [*weak, *strong], "none")
+    assert (lost.links_less, lost.passed, lost.decided) == (False, False, True)
+    assert "At attack tier T4 it is not shown to be linked less: 95% against 98%." in lost.sentence
+    alone = under_attack(first, [*weak, strong[0]], "none")
+    assert (alone.links_less, alone.passed, alone.decided) == (None, False, False)
+    unknown = tier("T4", "iddm", float("nan"), float("nan"))
+    assert not under_attack(first, [unknown, strong[1]], "none").passed
+    assert under_attack(first, [tier("T4", "other", 0.9, 1.0)], "none") == first
+
+
+def test_a_stronger_attack_does_not_mend_a_verdict() -> None:
+    failed = verdict(overall=NEITHER)
+    found = under_attack(failed, [tier("T4", "iddm", 0.1, 0.2), tier("T4", "none", 0.8, 0.9)], "none")
+    assert not found.links_less
+    assert "The same holds" not in found.sentence

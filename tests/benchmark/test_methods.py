@@ -236,7 +236,7 @@ def test_what_an_arm_is_stands_in_its_key_and_old_keys_stay(protocol: Protocol) 
 
 def test_perturbed_photos_keep_the_faces_that_were_found() -> None:
     face = Face(torch.tensor([0.0, 0, 9, 9]), 0.9, torch.zeros(5, 2))
-    detector = Remembered("tiny", "", [[face], [face]])
+    detector = Remembered("tiny", "", "", [[face], [face]])
     assert detector.detect(torch.zeros(2, 3, 8, 8)) == [[face], [face]]
     with pytest.raises(InputError, match="3 pictures for 2 photos"):
         detector.detect(torch.zeros(3, 3, 8, 8))

@@ -104,21 +104,22 @@ def audit_people(
         for judge in instruments.judges
     ]
     evidence = Evidence(people, gallery, surrogates, cards, results, chosen, enrolled)
-    size = len(people) + enrolled
+    size, flags = len(people) + enrolled, raised(evidence)
     return AuditResult(
         tier=TIER,
         claims=claims(results, size, len(people), chosen),
-        flags=raised(evidence),
+        flags=flags,
         unchecked=unchecked(evidence),
         people=len(people),
         gallery=size,
+        fpir=evidence.fpir,
         gallery_photos=strangers.pictures,
         gallery_without_face=strangers.pictures - strangers.faces,
         reference_photos=reference_photos.shape[0],
         reference_faces=face_success(references, instruments.detector),
         judges=cards,
         arms=results,
-        verdicts=verdicts(results, chosen),
+        verdicts=verdicts(results, flags, chosen),
         absent=instruments.absent(),
         settings=chosen,
         surrogates=[model.name for model in surrogates],
@@ -164,6 +165,7 @@ def _natural(reference: Tensor, strangers: Tensor) -> Tensor:
 def _card(name: str, family: str, instruments: Instruments, bench: Bench, people: int) -> JudgeCard:
     real = det_curve(bench.real_own, bench.non_mated).thinned() if bench.real_own.numel() else None
     links, of_people = bench.real_links.double(), bench.real_column < people
+    checked = torch.unique(bench.real_column[of_people])
     return JudgeCard(
         name=name,
         family=family,
@@ -174,7 +176,9 @@ def _card(name: str, family: str, instruments: Instruments, bench: Bench, people
         real_linked=float(links.mean()),
         own_photos=int(of_people.sum()),
         own_linked=float(links[of_people].mean()),
-        people_checked=torch.unique(bench.real_column[of_people]).numel(),
+        own_linked_by_person=[float(links[bench.real_column == who].mean()) for who in checked],
+        people_doubled=bench.people_doubled,
+        strangers_doubled=bench.strangers_doubled,
         real_similarity=float(bench.real_own.double().mean()),
         real_match_rates={f"{rate:g}": bench.real_match_rate(rate) for rate in bench.matches},
         real_det=Curve([], []) if real is None else Curve(real.fmr.tolist(), real.fnmr.tolist()),

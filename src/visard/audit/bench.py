@@ -45,7 +45,8 @@ class Bench:
     templates (S + N, D): the S audited people first, then N strangers; non_mated (K,): strangers' photos
     against other strangers; real_own, real_others (R,), (R, S + N): real photos against their own person
     (that photo left out) and against the gallery with the own column at -inf; real_column (R,): the own one.
-    `*_draws` are the thresholds of every bootstrap draw.
+    `*_draws` are the thresholds of every bootstrap draw. people_doubled, strangers_doubled: of how many of
+    them the gallery holds somebody else as like as half of the real photos are like their own person.
 
     Real photos are of people who keep two others enrolled, if there are any: a photo against a single other
     one says little of pictures that are compared with a whole reference.
@@ -61,6 +62,8 @@ class Bench:
     real_others: Tensor
     real_column: Tensor
     halves: tuple[HalfGallery, HalfGallery]
+    people_doubled: int
+    strangers_doubled: int
 
     @property
     def real_links(self) -> Tensor:
@@ -93,12 +96,14 @@ def build(
     tops = unenrolled_top_scores(to_gallery, owner + len(people))
     non_mated = scores[owner[:, None] != columns]
     weights = group_weights(count, settings.draws, generator)
-    rates = [rate for rate in settings.false_match_rates if resolvable(non_mated.numel(), rate)]
+    pairs = count * (count - 1) // 2  # comparisons of the same two people err together
+    rates = [rate for rate in settings.false_match_rates if resolvable(pairs, rate)]
     draws = resampled_thresholds(scores, owner, weights, rates)
     everybody = people + [strangers[owner == who] for who in range(count)]
     real_own, real_others, whose = _leave_one_out(everybody, gallery)
-    search, search_draws = newcomers_threshold(tops, owner, settings.fpir, weights)
+    search, search_draws = newcomers_threshold(tops, owner, finest(settings.fpir, count), weights)
     halves = torch.randperm(count, generator=generator).tensor_split(2)
+    strangers_doubled, people_doubled = _doubled(gallery, len(people), real_own)
     shown = list(dict.fromkeys(finest(rate, count // 2) for rate in settings.search_rates))
     return Bench(
         templates=gallery,
@@ -114,7 +119,21 @@ def build(
             _half(len(people), halves[0], to_gallery, owner, weights, shown),
             _half(len(people), halves[1], to_gallery, owner, weights, shown),
         ),
+        people_doubled=people_doubled,
+        strangers_doubled=strangers_doubled,
     )
+
+
+def _doubled(gallery: Tensor, people: int, real_own: Tensor) -> tuple[int, int]:
+    """Strangers as like another stranger, and audited people as like a stranger, as photos of one person are.
+
+    Templates (S + N, D); real_own (R,): without real photos nobody can be told.
+    """
+    if not real_own.numel():
+        return 0, 0
+    alike = (gallery @ gallery.T).fill_diagonal_(-torch.inf)[:, people:] >= real_own.median()
+    found = alike.any(1)
+    return int(found[people:].sum()), int(found[:people].sum())
 
 
 def _half(

@@ -5,6 +5,7 @@ What was measured, under which attack, with which uncertainty. Never a promise.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from visard.audit.inputs import AuditSettings
@@ -24,8 +25,9 @@ def claims(arms: Sequence[ArmResult], gallery: int, people: int, settings: Audit
     controls, fpir = _controls(settings), finest(settings.fpir, gallery - people)
     audited = [arm for arm in arms if arm.arm not in controls] or list(arms)
     sentences = []
-    for arm in sorted(audited, key=lambda arm: -arm.strongest.linked.value):
-        best = arm.strongest
+    strongest = {arm.key: max(arm.judges, key=lambda each: _rank(each, people)) for arm in audited}
+    for arm in sorted(audited, key=lambda arm: -_one_out(strongest[arm.key], people).value):
+        best = strongest[arm.key]
         others = [other for other in arms if _compares(arm, other, controls)]
         prompt = f" (“{arm.prompt}”)" if arm.prompt else ""
         linked = (
@@ -40,7 +42,7 @@ def claims(arms: Sequence[ArmResult], gallery: int, people: int, settings: Audit
         )
         for other in others:
             sentence += f"; {controls[other.arm]} {share(_one_out(_same_judge(other, best), people))}"
-        sentences.append(sentence + "." + _more_out(best, others, controls, people))
+        sentences.append(sentence + "." + _more_out(arm, best, others, controls, people))
     return sentences
 
 
@@ -50,7 +52,8 @@ def tier_claims(tiers: Sequence[TierResult], settings: AuditSettings) -> list[st
     sentences = []
     for name, prompt in dict.fromkeys((row.arm, row.prompt) for row in tiers if row.arm not in controls):
         rows = [row for row in tiers if (row.arm, row.prompt) == (name, prompt)]
-        most = max(rows, key=lambda row: (row.linked.value, row.tier))
+        known = [row for row in rows if not math.isnan(row.linked.value)] or rows
+        most = max(known, key=lambda row: (row.linked.value, row.tier))
         said = f" (“{prompt}”)" if prompt else ""
         pictures = "1 picture" if most.k == 1 else f"{most.k} pictures"
         stated = [
@@ -100,15 +103,32 @@ def _one_out(figures: JudgeFigures, people: int) -> Estimate:
     return next(by_subject, figures.linked)
 
 
-def _more_out(best: JudgeFigures, others: Sequence[ArmResult], controls: dict[str, str], people: int) -> str:
-    """The same for the largest number of pictures out that everybody has, where that is more than one."""
-    shares = _of_everybody(best, people)
-    k = max(shares, default=1)
+def _rank(figures: JudgeFigures, people: int) -> tuple[float, float]:
+    """By what is said of it; of equal ones by how similar the pictures are."""
+    return _one_out(figures, people).value, figures.similarity.overall
+
+
+def _more_out(
+    arm: ArmResult,
+    best: JudgeFigures,
+    others: Sequence[ArmResult],
+    controls: dict[str, str],
+    people: int,
+) -> str:
+    """The same for the largest number of pictures out that everybody has, where that is more than one.
+
+    By the judge that links most in so many, who may be another one.
+    """
+    k = max((k for judge in arm.judges for k in _of_everybody(judge, people)), default=1)
     if k == 1:
         return ""
-    sentence = f" With {k} pictures out: {share(shares[k])}"
+    able = [judge for judge in arm.judges if k in _of_everybody(judge, people)]
+    most = max(able, key=lambda judge: (_of_everybody(judge, people)[k].value, judge is best))
+    sentence = f" With {k} pictures out: {share(_of_everybody(most, people)[k])}"
+    if most is not best:
+        sentence += f" by {most.judge}"
     for other in others:
-        same = _of_everybody(_same_judge(other, best), people)
+        same = _of_everybody(_same_judge(other, most), people)
         if k in same:
             sentence += f"; {controls[other.arm]} {share(same[k])}"
     return sentence + "."

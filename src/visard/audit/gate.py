@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
+from visard.audit.claim import TIER
+from visard.audit.flags import JUDGE_WAS_SURROGATE, REPULSION, STRANGERS_NAMED
 from visard.audit.inputs import AuditSettings
-from visard.audit.result import ArmResult, Verdict
+from visard.audit.result import ArmResult, Flag, TierResult, Verdict
 
 SHOWN = {
     True: "it shows more of the person than attributes alone",
@@ -22,17 +25,51 @@ APPEARANCE, ATTRIBUTES = "by how its faces are described", "by attributes that a
 """What resemblance was judged by: the finer measure where the kit has it."""
 
 
-def verdicts(arms: Sequence[ArmResult], settings: AuditSettings) -> list[Verdict]:
+DOUBTFUL = (REPULSION, STRANGERS_NAMED, JUDGE_WAS_SURROGATE)
+"""Codes of flags with which an arm that is linked less has shown nothing by that."""
+
+
+def verdicts(arms: Sequence[ArmResult], flags: Sequence[Flag], settings: AuditSettings) -> list[Verdict]:
     """One verdict for each arm that is no control.
 
     Both comparisons by their 95 % intervals, and both over all pictures as well as over those with a face:
     else whoever destroys faces would be linked less, and judged by the few that are left.
     """
     controls = {settings.undefended, settings.attributes_only, settings.chance}
-    return [_verdict(arm) for arm in arms if arm.arm not in controls]
+    return [_verdict(arm, _doubts(arm, flags)) for arm in arms if arm.arm not in controls]
 
 
-def _verdict(arm: ArmResult) -> Verdict:
+def under_attack(verdict: Verdict, tiers: Sequence[TierResult], undefended: str) -> Verdict:
+    """The verdict once stronger attacks were made: each must link less of this arm than of no defence.
+
+    By intervals that do not touch. Where no defence was not attacked, nothing is decided.
+    """
+    rows = [row for row in tiers if (row.arm, row.prompt) == (verdict.arm, verdict.prompt)]
+    plain = {row.tier: row for row in tiers if (row.arm, row.prompt) == (undefended, verdict.prompt)}
+    if not rows or verdict.arm == undefended:
+        return verdict
+    less, said = verdict.links_less, f"The same holds up to attack tier {max(row.tier for row in rows)}."
+    for row in sorted(rows, key=lambda row: row.tier):
+        if row.tier not in plain:
+            less, said = less and None, f"Attack tier {row.tier} was not tried on the undefended arm."
+        elif not row.linked.high < plain[row.tier].linked.low:
+            less = False
+            said = (
+                f"At attack tier {row.tier} it is not shown to be linked less: {row.linked.value:.0%} "
+                f"against {plain[row.tier].linked.value:.0%}."
+            )
+    if verdict.links_less is not True and less is verdict.links_less:
+        said = ""
+    return replace(verdict, links_less=less, sentence=f"{verdict.sentence} {said}".strip())
+
+
+def _doubts(arm: ArmResult, flags: Sequence[Flag]) -> list[str]:
+    """Titles of the flags that concern how little of it is linked."""
+    places = {f"{arm.key}, {judge.judge}" for judge in arm.judges} | {arm.strongest.judge}
+    return list(dict.fromkeys(flag.title for flag in flags if flag.code in DOUBTFUL and flag.where in places))
+
+
+def _verdict(arm: ArmResult, doubts: list[str]) -> Verdict:
     change = arm.strongest.difference
     lift, measure = arm.resemblance.lift, ATTRIBUTES
     if arm.resemblance.appearance is not None:
@@ -49,10 +86,12 @@ def _verdict(arm: ArmResult) -> Verdict:
         more = all(low > 0 for low, _ in (lift.interval, lift.overall_interval))
         shown = f"{SHOWN[more]}, {measure}"
     linked = {
-        True: "it is linked less than the undefended arm",
-        False: "it is not shown to be linked less than the undefended arm",
+        True: f"at attack tier {TIER} it is linked less than the undefended arm",
+        False: f"at attack tier {TIER} it is not shown to be linked less than the undefended arm",
         None: "there is no undefended arm to compare linkage with",
     }[less]
     faces = f"{arm.faces.faces} of {arm.pictures} pictures show a face"
     sentence = f"{linked[0].upper()}{linked[1:]}, and {shown}; {faces}."
-    return Verdict(arm.arm, arm.prompt, less, more, sentence)
+    if doubts:
+        sentence += f" That is not to be relied on: {'; '.join(doubts).lower()}."
+    return Verdict(arm.arm, arm.prompt, less, more, sentence, doubts)

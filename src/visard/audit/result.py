@@ -17,7 +17,7 @@ from visard.metrics.identity_similarity import IdentitySimilarity
 from visard.metrics.linkability import Linkability, Lowest
 from visard.storage import finite
 
-SCHEMA = 4
+SCHEMA = 5
 DIGITS = 6
 """Of every figure in the JSON."""
 
@@ -237,8 +237,18 @@ class ArmResult:
 
     @property
     def strongest(self) -> JudgeFigures:
-        """The judge that links most: an attacker would choose it."""
+        """The judge that links most pictures: an attacker would choose it."""
         return max(self.judges, key=lambda judge: (judge.linked.value, judge.similarity.overall))
+
+    def linked_in(self, k: int) -> tuple[str, Estimate] | None:
+        """The judge that links most people at least once in k of their pictures, and how many of them."""
+        found = [(each.judge, row.people) for each in self.judges for row in each.linked_in if row.k == k]
+        return max(found, key=lambda pair: pair[1].value, default=None)
+
+    @property
+    def worst_decile(self) -> float:
+        """Linked share of those people who are linked most, by the judge that links most of these."""
+        return max(judge.worst_decile for judge in self.judges)
 
 
 @dataclass(frozen=True)
@@ -246,8 +256,8 @@ class JudgeCard:
     """A judge, its thresholds from strangers' real photos, and how it does on real faces.
 
     real_linked: of `real_photos`, the strangers' and the people's; own_linked: of the people's `own_photos`,
-    which are of `people_checked`.
-    NaN without photos of whoever keeps another one enrolled.
+    and of each person's who can be checked. NaN without photos of whoever keeps another one enrolled.
+    people_doubled, strangers_doubled: of how many the gallery holds a double under another name.
     """
 
     name: str
@@ -259,11 +269,18 @@ class JudgeCard:
     real_linked: float
     own_photos: int
     own_linked: float
-    people_checked: int
+    own_linked_by_person: list[float]
+    people_doubled: int
+    strangers_doubled: int
     real_similarity: float
     real_match_rates: dict[str, float]
     real_det: Curve
     non_mated_comparisons: int
+
+    @property
+    def people_checked(self) -> int:
+        """Of how many people the reference photos can be checked against one another."""
+        return len(self.own_linked_by_person)
 
 
 @dataclass(frozen=True)
@@ -279,17 +296,27 @@ class Flag:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether an arm passes both halves of the gate; None where there is nothing to compare with."""
+    """Whether an arm passes both halves of the gate; None where there is nothing to compare with.
+
+    doubts: titles of the flags for which a passed half is not to be relied on.
+    """
 
     arm: str
     prompt: str
     links_less: bool | None
     resembles_more: bool | None
     sentence: str
+    doubts: list[str] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
-        return bool(self.links_less and self.resembles_more)
+        return bool(self.links_less and self.resembles_more and not self.doubts)
+
+    @property
+    def decided(self) -> bool:
+        """Whether it passes, or is shown not to."""
+        known = self.links_less is not None and self.resembles_more is not None
+        return known and (self.passed or not (self.links_less and self.resembles_more))
 
 
 @dataclass(frozen=True)
@@ -321,8 +348,9 @@ class TierResult:
 class AuditResult:
     """The whole audit.
 
-    claims: one sentence a defended arm, the least favourable first. unchecked: checks that could not be made,
-    and what they take. absent: instruments that were not given, and what therefore was not measured.
+    claims: one sentence a defended arm, the least favourable first. fpir: of a newcomer's search, as asked
+    for or the finest that the strangers can show. unchecked: checks that could not be made, and what they
+    take. absent: instruments that were not given, and what therefore was not measured.
     """
 
     tier: str
@@ -331,6 +359,7 @@ class AuditResult:
     unchecked: dict[str, str]
     people: int
     gallery: int
+    fpir: float
     gallery_photos: int
     gallery_without_face: int
     reference_photos: int

@@ -107,7 +107,8 @@ def _dial(measured: Measures) -> Iterator[Check]:
     demand = f"ISM intervals of rho = {HIGH} and no defence do not touch"
     if mine and theirs:
         found = " and ".join(f"[{row.mean.low:.3f}, {row.mean.high:.3f}]" for row in (mine, theirs))
-        yield Check(demand, found, mine.mean.apart(theirs.mean))
+        apart = mine.mean.apart(theirs.mean)
+        yield Check(demand, found, apart and mine.mean.value < theirs.mean.value)
     else:
         yield _unknown(demand)
 

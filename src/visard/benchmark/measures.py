@@ -117,12 +117,11 @@ class Measures:
 
     def change(self, arm: str, prompt: str, figure: Figure) -> Cell | None:
         """How far the optimised photos are from the photos: mean over people."""
-        values = {
-            result.unit.person: float(result.scores["change"][figure.key])
-            for result in self._mine(arm)
-            if figure.key in result.scores.get("change", {})
-        }
-        return pooled(lambda people: mean(values[each] for each in people), list(values))
+        values: dict[int, list[float]] = {}
+        for result in self._mine(arm):
+            if figure.key in result.scores.get("change", {}):
+                values.setdefault(result.unit.person, []).append(float(result.scores["change"][figure.key]))
+        return pooled(lambda people: mean(mean(values[each]) for each in people), list(values))
 
     def linkability(self, arm: str, prompt: str, figure: Figure) -> Cell | None:
         """D_sys of all people's scores, beside what strangers in their places give."""
@@ -151,7 +150,7 @@ class Measures:
         """FID or KID of all people's pictures against their clean photos."""
         if self.features.network is None:
             return None
-        drawn, photos = self._pictures(NETWORK, arm, prompt), self._photos(NETWORK)
+        drawn, photos = self._pictures(NETWORK, arm, prompt=prompt), self._photos(NETWORK)
         if min(len(drawn.features), len(photos.features)) < 2:
             return None
 
@@ -162,7 +161,9 @@ class Measures:
             return kid_between_people(mine.features, real.features, mine.people, real.people)
 
         least = 0.0 if figure.key == "fid" else -math.inf  # KID is unbiased, and so may be below nothing
-        return pooled(of, self.people, f"n = {len(drawn.features)}, {len(photos.features)}", least)
+        people = sorted(set(drawn.people.tolist()))
+        counts = f"n = {len(drawn.features)}, {len(photos.of(people).features)}"
+        return pooled(of, people, counts, least)
 
     def difference(self, arm: str, other: str, figure: Figure) -> Interval | None:
         """A figure of one arm minus that of another, over all prompts and the same people."""
@@ -203,10 +204,11 @@ class Measures:
     ) -> Interval | None:
         """The mean over the prompts of how much worse the first arm's pictures of some people are."""
         pairs = [
-            (self._pictures(kind, arms[0], prompt), self._pictures(kind, arms[1], prompt))
+            (self._pictures(kind, *arms, prompt=prompt), self._pictures(kind, *arms[::-1], prompt=prompt))
             for prompt in self.results[0].scores["prompts"]
         ]
-        cell = pooled(lambda people: mean(worse(*pair, people) for pair in pairs), self.people)
+        people = sorted({result.unit.person for result in self._mine(*arms)})
+        cell = pooled(lambda people: mean(worse(*pair, people) for pair in pairs), people)
         return None if cell is None else Interval(cell.value, cell.low, cell.high)
 
     def unnaturalness(self, arm: str, prompt: str, figure: Figure) -> Cell | None:
@@ -214,10 +216,10 @@ class Measures:
         photos = self._photos(NATURAL)
         if len(photos.features) < ENOUGH_PHOTOS:
             return None
-        drawn = self._pictures(NATURAL, arm, prompt)
+        drawn = self._pictures(NATURAL, arm, prompt=prompt)
         return pooled(
             lambda people: _distance(drawn.of(people), photos),
-            self.people,
+            sorted(set(drawn.people.tolist())),
             least=0.0,
         )
 
@@ -226,8 +228,9 @@ class Measures:
         model = self._brisque
         if model is None:
             return None
-        drawn = self._pictures(NATURAL, arm, prompt)
-        return pooled(lambda people: float(model.score(drawn.of(people).features).mean()), self.people)
+        drawn = self._pictures(NATURAL, arm, prompt=prompt)
+        people = sorted(set(drawn.people.tolist()))
+        return pooled(lambda people: float(model.score(drawn.of(people).features).mean()), people)
 
     @property
     def notes(self) -> dict[str, str]:
@@ -251,8 +254,8 @@ class Measures:
             found["LPIPS"] = "LPIPS is version 0.1 on AlexNet."
         return found
 
-    def _pictures(self, kind: str, arm: str, prompt: str) -> Seen:
-        return self.features.of_pictures(kind, self._mine(arm), prompt)
+    def _pictures(self, kind: str, arm: str, *beside: str, prompt: str) -> Seen:
+        return self.features.of_pictures(kind, self._mine(arm, *beside), prompt)
 
     def _photos(self, kind: str) -> Seen:
         return self.features.of_photos(kind, [result.unit for result in self.results])
@@ -261,8 +264,13 @@ class Measures:
     def _brisque(self) -> BrisqueModel | None:
         return None if self.kit is None else self.kit.brisque()
 
-    def _mine(self, arm: str) -> list[Result]:
-        return [result for result in self.results if result.unit.arm == arm]
+    def _mine(self, arm: str, *beside: str) -> list[Result]:
+        """The arm's results; only of people and seeds that the arms beside it have as well."""
+        mine = [result for result in self.results if result.unit.arm == arm]
+        for other in beside:
+            theirs = {(each.unit.person, each.unit.seed) for each in self._mine(other)}
+            mine = [each for each in mine if (each.unit.person, each.unit.seed) in theirs]
+        return mine
 
     def _recognizer(self, figure: Figure) -> str:
         """The kit's recogniser that stands for the figure's, "" if it is of none."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from visard.benchmark.ablations import GUIDANCE
 from visard.benchmark.acceptance import HIGH, LOW, MEDIUM, UNMEASURED, Check, below, every, keeps_faces, rises
@@ -102,7 +104,9 @@ def _gate(measured: Measures) -> Iterator[Check]:
             "less than none"
         )
         lifts = [measured.difference(arm, ATTRIBUTES, figure) for figure in (seen, seen_all)]
-        links = [measured.difference(arm, NONE, figure) for figure in (ISM, LINKED)]
+        judge = _strongest(measured, arm)
+        figures = (replace(ISM, of=(judge,)), replace(LINKED, of=(judge,)))
+        links = [measured.difference(arm, NONE, figure) for figure in figures]
         known = [each for each in (*lifts, *links) if each is not None]
         if len(known) < len(lifts) + len(links):
             yield Check(demand, UNMEASURED, None)
@@ -110,7 +114,7 @@ def _gate(measured: Measures) -> Iterator[Check]:
         lift, lift_all, similarity, linked = known
         found = (
             f"{seen.key} {lift.signed(2)}, of all pictures {lift_all.signed(2)}, "
-            f"ISM {similarity.signed(2)}, linked {linked.signed(2)}"
+            f"similarity {similarity.signed(2)}, linked {linked.signed(2)} by {judge}, which links most of it"
         )
         photos, words = (
             measured.summary.find(each, ALL_PROMPTS, "", figure)
@@ -125,6 +129,17 @@ def _gate(measured: Measures) -> Iterator[Check]:
             continue
         halves = [below(_negative(each), 0.0) for each in (lift, lift_all)]
         yield Check(demand, found, every([*halves, below(similarity, 0.0), below(linked, 0.0)]))
+
+
+def _strongest(measured: Measures, arm: str) -> str:
+    """The judge that links most of an arm's pictures: an attacker would choose it."""
+    summary = measured.summary
+
+    def linked(judge: str) -> float:
+        row = summary.find(arm, ALL_PROMPTS, judge, LINKED.key)
+        return row.mean.value if row is not None else -math.inf
+
+    return max(summary.recognizers("judges"), key=linked, default="")
 
 
 def _resemblance(measured: Measures, arm: str) -> tuple[Figure, Figure]:

@@ -42,6 +42,13 @@ def shared(owners: Sequence[Tensor]) -> int:
     return int(((plain >= SAME) & (whose[:, None] != whose)).any(1).sum())
 
 
+def repeats(photos: Tensor) -> int:
+    """How many photos (A, 3, H, W) repeat an earlier one; crops are not looked for."""
+    small = thumbnails(photos)
+    plain = torch.maximum(*_correlations(small, small))
+    return int((plain >= SAME).tril(-1).any(1).sum())
+
+
 def same(plain: Tensor, cropped: Tensor) -> Tensor:
     """Which correlations, as `alike` gives them, say that two are one photo."""
     return (plain >= SAME) | (cropped >= SAME_CROPPED)

@@ -6,14 +6,28 @@ A file holds the rules of one kind; a new rule is one more function in one of th
 from __future__ import annotations
 
 from visard.audit.flags import comparison, copies, judges, links, sizes
-from visard.audit.flags.rules import Evidence, rules_of
+from visard.audit.flags.rules import Evidence, code_of, rules_of
 from visard.audit.flags.tiers import TIER_ORDER, tier_flags
 from visard.audit.result import Flag
 
-__all__ = ["KINDS", "TIER_ORDER", "Evidence", "raised", "rules_of", "tier_flags", "unchecked"]
+__all__ = [
+    "JUDGE_WAS_SURROGATE",
+    "KINDS",
+    "REPULSION",
+    "STRANGERS_NAMED",
+    "TIER_ORDER",
+    "Evidence",
+    "raised",
+    "rules_of",
+    "tier_flags",
+    "unchecked",
+]
 
 KINDS = (judges, sizes, copies, comparison, links)
 """The files of rules, in the order in which a report shows what they raise."""
+JUDGE_WAS_SURROGATE, REPULSION, STRANGERS_NAMED = map(
+    code_of, (judges.judge_was_surrogate, links.repulsion, links.strangers_named)
+)
 
 
 def raised(evidence: Evidence) -> list[Flag]:

@@ -26,8 +26,17 @@ def no_undefended(seen: Evidence) -> Raised:
 )
 def undefended_accuracy(seen: Evidence) -> Raised:
     for arm in seen.arms:
+        if arm.arm != seen.settings.undefended:
+            continue
         linked = arm.strongest.linked.value
-        if arm.arm == seen.settings.undefended and linked < seen.settings.expected_undefended:
+        unseen = sum(not any(pictures) for pictures in arm.strongest.linked_pictures)
+        if linked >= seen.settings.expected_undefended and unseen:
+            yield (
+                f"Of {unseen} of {len(seen.people)} people not one picture is linked: with them nothing can "
+                "be seen of what a defence does.",
+                arm.key,
+            )
+        elif linked < seen.settings.expected_undefended:
             yield (
                 f"{linked:.0%} are linked, expected {seen.settings.expected_undefended:.0%}: the "
                 "personalisation or the attack is too weak to show what a defence does.",

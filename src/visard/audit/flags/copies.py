@@ -1,4 +1,4 @@
-"""Photos that stand in two places where they must not."""
+"""Photos that stand in two places, and people under two names, where they must not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from visard.audit.flags.rules import Evidence, Raised, rule
 from visard.audit.inputs import Person
-from visard.photos.duplicates import duplicates, shared
+from visard.photos.duplicates import duplicates, repeats, shared
 
 
 @rule(
@@ -83,6 +83,51 @@ def people_repeated(seen: Evidence) -> Raised:
     count = shared([each.photos for each in seen.people])
     if count:
         yield f"{count} reference photos stand with more than one of the people.", ""
+
+
+@rule(
+    "One photo several times in a set",
+    "Keep each once: copies look like evidence, and make photos of one person seem more alike than they are.",
+)
+def repeated(seen: Evidence) -> Raised:
+    if count := sum(repeats(person.photos) for person in seen.people):
+        yield f"{count} reference photos repeat another of the same person.", ""
+    labels = list(seen.gallery.labels)
+    owners = [torch.tensor([each == label for each in labels]) for label in dict.fromkeys(labels)]
+    if count := sum(repeats(seen.gallery.photos[rows]) for rows in owners):
+        yield f"{count} of the gallery's photos repeat another of the same stranger.", ""
+    for key in seen.people[0].pictures:
+        if count := sum(repeats(person.pictures[key]) for person in seen.people):
+            yield f"{count} pictures repeat another one: together they say what one says.", key
+
+
+@rule(
+    "Somebody in the gallery looks like the person",
+    "See whom else the person's photos name. The person under another name must go; a double takes the "
+    "person's place in every search, so that less is linked than could be.",
+)
+def person_in_gallery(seen: Evidence) -> Raised:
+    for judge in seen.judges:
+        if judge.people_doubled:
+            yield (
+                f"{judge.people_doubled} of {len(seen.people)} people have a stranger beside them who is as "
+                "like as half of the real photos are like their own person.",
+                judge.name,
+            )
+
+
+@rule(
+    "Strangers look like one another",
+    "See whether somebody stands in the gallery under two names: that raises the threshold of every search.",
+)
+def stranger_twice(seen: Evidence) -> Raised:
+    for judge in seen.judges:
+        if judge.strangers_doubled:
+            yield (
+                f"{judge.strangers_doubled} of {seen.strangers} are as like another one as half of the real "
+                "photos are like their own person.",
+                judge.name,
+            )
 
 
 @rule("Two arms hold the same pictures", "Check from which model each folder of pictures came.")

@@ -82,3 +82,9 @@ def reference_accuracy(seen: Evidence) -> Raised:
                 f"of their person, where {judge.real_linked:.0%} of all real photos are.",
                 judge.name,
             )
+        elif unlike := sum(each < seen.settings.expected_own for each in judge.own_linked_by_person):
+            yield (
+                f"Of {unlike} of {len(seen.people)} people fewer than {seen.settings.expected_own:.0%} of "
+                "the reference photos are linked to the others.",
+                judge.name,
+            )

@@ -70,6 +70,12 @@ def rule(title: str, advice: str) -> Callable[[Check], Check]:
     return make
 
 
+def code_of(check: Check) -> str:
+    """The code of the flags that a rule's check raises."""
+    code: str = vars(check)[RULE].code
+    return code
+
+
 def rules_of(kind: ModuleType) -> list[Rule]:
     """The rules of a file, in its order."""
     return [vars(each)[RULE] for each in vars(kind).values() if isfunction(each) and RULE in vars(each)]
