@@ -174,3 +174,11 @@ def test_entries_with_other_names_are_left_in_the_archive(packed: Path, tmp_path
     packing.unpack(packed, elsewhere)
     assert not list(tmp_path.rglob("outside.txt"))
     assert {file.name for file in elsewhere.rglob("seed-0/*")} == set(packing.PACKED)
+
+
+def test_the_published_units_are_still_finished(tmp_path: Path) -> None:
+    """Whoever changes what a unit's key is made of, or the world's models, has them made anew."""
+    published = Path(__file__).parents[2] / "docs" / "results"
+    found = packing.unpack(published, tmp_path / "bench")
+    assert found.new == len(job.finished(tmp_path / "bench")) >= 60
+    Protocol.of(published).require(open_kit("world"))
