@@ -118,8 +118,11 @@ def test_a_stronger_attack_takes_back_what_a_weaker_one_let_pass() -> None:
     assert "At attack tier T4 it is not shown to be linked less: 95% against 98%." in lost.sentence
     alone = under_attack(first, [*weak, strong[0]], "none")
     assert (alone.links_less, alone.passed, alone.decided) == (None, False, False)
-    unknown = tier("T4", "iddm", float("nan"), float("nan"))
-    assert not under_attack(first, [unknown, strong[1]], "none").passed
+    unknown = under_attack(first, [tier("T4", "iddm", float("nan"), float("nan")), strong[1]], "none")
+    assert (unknown.links_less, unknown.passed) == (None, False)
+    assert "nan" not in unknown.sentence
+    both = under_attack(first, [*strong, tier("T5", "iddm", 0.1, 0.2)], "none")  # what is known outweighs
+    assert "At attack tier T4" in both.sentence
     assert under_attack(first, [tier("T4", "other", 0.9, 1.0)], "none") == first
 
 

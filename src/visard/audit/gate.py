@@ -48,19 +48,27 @@ def under_attack(verdict: Verdict, tiers: Sequence[TierResult], undefended: str)
     plain = {row.tier: row for row in tiers if (row.arm, row.prompt) == (undefended, verdict.prompt)}
     if not rows or verdict.arm == undefended:
         return verdict
-    less, said = verdict.links_less, f"The same holds up to attack tier {max(row.tier for row in rows)}."
-    for row in sorted(rows, key=lambda row: row.tier):
-        if row.tier not in plain:
-            less, said = less and None, f"Attack tier {row.tier} was not tried on the undefended arm."
-        elif not row.linked.high < plain[row.tier].linked.low:
-            less = False
-            said = (
-                f"At attack tier {row.tier} it is not shown to be linked less: {row.linked.value:.0%} "
-                f"against {plain[row.tier].linked.value:.0%}."
-            )
-    if verdict.links_less is not True and less is verdict.links_less:
-        said = ""
-    return replace(verdict, links_less=less, sentence=f"{verdict.sentence} {said}".strip())
+    compared = [(row, _below(row, plain.get(row.tier))) for row in sorted(rows, key=lambda row: row.tier)]
+    less, said = verdict.links_less, ""
+    if failed := [row for row, below in compared if below is False]:
+        row, less = failed[-1], False
+        said = (
+            f" At attack tier {row.tier} it is not shown to be linked less: {row.linked.value:.0%} against "
+            f"{plain[row.tier].linked.value:.0%}."
+        )
+    elif unknown := [row.tier for row, below in compared if below is None]:
+        less = less and None
+        said = f" Attack tier {', '.join(unknown)} was not made on this arm and the undefended one alike."
+    elif less:
+        said = f" The same holds up to attack tier {compared[-1][0].tier}."
+    return replace(verdict, links_less=less, sentence=f"{verdict.sentence}{said}")
+
+
+def _below(row: TierResult, other: TierResult | None) -> bool | None:
+    """Whether an attack links less of one arm than of another; None where it was not made on both."""
+    if other is None or math.isnan(row.linked.value) or math.isnan(other.linked.value):
+        return None
+    return row.linked.high < other.linked.low
 
 
 def _doubts(arm: ArmResult, flags: Sequence[Flag]) -> list[str]:
