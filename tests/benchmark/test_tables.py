@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,15 @@ def test_a_figure_shows_pictures_in_their_places() -> None:
     counts = {colour: count for count, colour in colours}
     assert counts[255, 0, 0] == 2 * SIDE * SIDE
     assert counts[0, 0, 255] == SIDE * SIDE
+
+
+def test_only_people_and_seeds_of_both_arms_are_compared(bench: Path) -> None:
+    """FID grows with fewer pictures: a half-finished second seed must not decide."""
+    whole = Measures("ours", bench, job.finished(bench))
+    plain = whole._mine("none")
+    more = [replace(each, unit=replace(each.unit, seed=1)) for each in plain]
+    unequal = Measures("ours", bench, [*whole.results, *more])
+    unequal.results = [*whole.results, *more]
+    units = {each.unit for each in unequal._mine("none", "0.1")}
+    assert units == {each.unit for each in plain}
+    assert len(unequal._mine("none")) == 2 * len(units)
