@@ -117,11 +117,11 @@ def test_a_magface_is_also_searched_by_quality() -> None:
 
 
 def test_match_rates_use_thresholds_of_strangers_and_count_every_picture() -> None:
-    """Ten strangers around green and blue: 180 comparisons show a rate of 1 in 100, not one in 1000."""
+    """Fifteen strangers around green and blue: their 105 pairs show a rate of 1 in 100, not one in 1000."""
     generator = torch.Generator().manual_seed(0)
-    noise = torch.rand(20, 3, generator=generator)
+    noise = torch.rand(30, 3, generator=generator)
     photos = colours(*[(0.0, 0.2 + 0.8 * float(g), 0.2 + 0.8 * float(b)) for _, g, b in noise])
-    panel = Panel(SeesColour(), [judge("judge")], [], photos, torch.arange(10).repeat_interleave(2))
+    panel = Panel(SeesColour(), [judge("judge")], [], photos, torch.arange(15).repeat_interleave(2))
     scores, figures = score(panel, RED, GREEN, BLACK)
     assert set(scores["judges"]["judge"]["thresholds"]) == {"0.01"}
     assert 0.9 < scores["judges"]["judge"]["thresholds"]["0.01"] < 1

@@ -269,7 +269,7 @@ def test_a_caution_names_whom_it_concerns(
     assert shown.exit_code == 0, shown.stderr
     lines = shown.stdout.splitlines()
     at = lines.index("Caution: Too few faces.")
-    assert lines[at + 1].startswith("  photos: ")
+    assert lines[at + 1].startswith("  pictures: ")
     assert lines[at + 2].startswith("  Generate more pictures")
     unchecked = [line for line in lines if line.startswith("Not checked: ")]
     assert any("took part in training. Give the run" in line for line in unchecked)

@@ -111,7 +111,7 @@ ANEW = "The same without --no-resume goes on from what was saved."
         ("bench main bench", "visard.kits.open_kit", GOES_ON),
         ("bench table1 bench", "visard.kits.open_kit", GOES_ON),
         ("world render base --data renders", "visard.world.dataset.render_split", GOES_ON),
-        ("audit pictures --reference photos", "visard.api.audit", ""),
+        ("audit pictures --reference photos --kit real.toml", "visard.api.audit", ""),
         ("attack people", "visard.api.attack", ""),
         ("bench step --photos photos", "visard.kits.open_kit", ""),
         ("bench tmax", "visard.kits.open_kit", ""),
